@@ -1,0 +1,1 @@
+"""Robot cells, simulated and physical, and what acts in them."""

@@ -1,0 +1,1 @@
+"""What learns: the keypoint learner and the DDPG learner."""

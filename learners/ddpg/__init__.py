@@ -1,0 +1,1 @@
+"""DDPG from demonstrations on RLlib's new API stack."""

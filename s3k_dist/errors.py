@@ -1,0 +1,58 @@
+"""Every error this project raises on purpose. Each message says what was expected, what came, and what is available.
+
+S3KError
+├── ConfigError          a preset, key or value that the configuration tree does not know
+├── FrameError           a frame that cannot be used: too few views, no pose, wrong image size, damaged image
+├── GeometryError        cameras or pixels from which no 3-D point follows
+│   └── TooFewViewsError fewer than two views see a keypoint
+├── StorageError         a file, shard or version that is missing, damaged or cannot be written
+├── ServiceError         the feature service could not answer
+│   ├── ServiceUnavailableError  nothing answers at the address, within the retries and the deadline
+│   └── DeadlineError    an answer did not come in time
+├── CellError            a robot cell cannot observe or act
+└── PreflightError       this machine lacks something the run needs; says what to do about it
+"""
+
+
+class S3KError(Exception):
+    """Base of every error raised on purpose; its text is one line fit to show a person."""
+
+
+class ConfigError(S3KError):
+    """A preset, key or value that the configuration tree does not know."""
+
+
+class FrameError(S3KError):
+    """A frame that cannot be used."""
+
+
+class GeometryError(S3KError):
+    """Cameras or pixels from which no 3-D point follows."""
+
+
+class TooFewViewsError(GeometryError):
+    """Fewer than two views see a keypoint."""
+
+
+class StorageError(S3KError):
+    """A file, shard or version that is missing, damaged or cannot be written."""
+
+
+class ServiceError(S3KError):
+    """The feature service could not answer."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """Nothing answers at the address."""
+
+
+class DeadlineError(ServiceError):
+    """An answer did not come in time."""
+
+
+class CellError(S3KError):
+    """A robot cell cannot observe or act."""
+
+
+class PreflightError(S3KError):
+    """This machine lacks something that the run needs."""

@@ -1,0 +1,1 @@
+"""The gRPC feature service: frames in, 3-D keypoints with uncertainty out."""

@@ -1,0 +1,41 @@
+"""What the keypoint model says of one frame. NumPy only: clients need no torch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """The keypoints of one frame; V views, K keypoints.
+
+    Attributes:
+        cell_id: the cell, echoed from the frame.
+        sequence: the frame's number, echoed.
+        captured_at_ns: the frame's trigger time, echoed, nanoseconds since the Unix epoch.
+        model_version: version of the keypoint model that made them.
+        keypoint_names: K names.
+        camera_names: V names.
+        positions_m: world frame, shape (K, 3), metres (Eq. 2).
+        covariance_m2: world frame, shape (K, 3, 3), square metres.
+        pixels: mean of each heatmap, shape (V, K, 2), pixels.
+        confidence: detection weight of Eq. 5, shape (V, K), in (0, 1).
+        residual_px: detection to re-projected position, shape (V, K), pixels.
+    """
+
+    cell_id: str
+    sequence: int
+    captured_at_ns: int
+    model_version: int
+    keypoint_names: tuple[str, ...]
+    camera_names: tuple[str, ...]
+    positions_m: np.ndarray
+    covariance_m2: np.ndarray
+    pixels: np.ndarray
+    confidence: np.ndarray
+    residual_px: np.ndarray
+
+    def consistent(self, max_residual_px: float, min_confidence: float) -> np.ndarray:
+        """Which keypoints every view agrees on and sees sharply: bool, shape (K,)."""
+        agree = (self.residual_px <= max_residual_px) & (self.confidence >= min_confidence)
+        return np.asarray(agree.all(axis=0) & np.isfinite(self.positions_m).all(axis=-1))

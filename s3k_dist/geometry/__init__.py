@@ -1,0 +1,1 @@
+"""Pinhole cameras, triangulation (Eq. 2) and camera-exact image warps."""

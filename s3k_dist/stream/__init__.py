@@ -1,0 +1,1 @@
+"""The growing unlabelled stream: immutable msgpack shards of multi-view frames."""
