@@ -1,0 +1,262 @@
+"""Versioned weights in a folder: published whole, promoted by a pointer, rolled back by moving it.
+
+    weights/
+      v000001/weights.safetensors   the tensors
+      v000001/manifest.json         what they are, and their sha256
+      promoted.json                 which version serves, and every promotion and roll-back before
+      .lock                         held while a process publishes or promotes
+
+A version appears by the rename of a finished, synced folder, so a kill at any moment leaves the whole version or none.
+Importing this module, and asking for `current()`, loads no torch: a poller asks several times a second.
+
+    registry = WeightsRegistry(Path("runs/weights"))
+    version = registry.publish(network.state_dict(), ModelManifest(kind="keypoints", config={"channels": 32}))
+    registry.promote(version)
+    tensors, manifest = registry.load(registry.current())
+"""
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from s3k_dist.atomic import sync_folder, write_atomic
+from s3k_dist.errors import StorageError
+from s3k_dist.file_lock import file_lock
+from s3k_dist.folders import make_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS_NAME = "weights.safetensors"
+MANIFEST_NAME = "manifest.json"
+POINTER_NAME = "promoted.json"
+LOCK_NAME = ".lock"
+ASIDE_PREFIX = ".publishing-"
+LOCK_TIMEOUT_S = 30.0  # a publication takes well under a second; longer means a stuck disk
+
+
+class ModelManifest(BaseModel):
+    """What a version of the weights is.
+
+    Attributes:
+        kind: what the weights are for, such as "keypoints".
+        config: what rebuilds the network; JSON, opaque to the registry.
+        metrics: what was measured at publication; a documented name and its value.
+        created_at_ns: host time of creation, nanoseconds since the Unix epoch.
+        version: filled in by `WeightsRegistry.publish`.
+        sha256: of the weights file, hexadecimal; filled in by `WeightsRegistry.publish`.
+    """
+
+    # NaN is a measured value too: a metric that could not be computed.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    kind: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    created_at_ns: int = Field(default_factory=time.time_ns)
+    version: int = 0
+    sha256: str = ""
+
+
+class PromotionEvent(BaseModel):
+    """One move of the pointer.
+
+    Attributes:
+        action: "promoted", or "rolled back" to an earlier version.
+        version: what serves from then on.
+        at_ns: host time, nanoseconds since the Unix epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["promoted", "rolled back"]
+    version: int
+    at_ns: int
+
+
+class _Pointer(BaseModel):
+    """`previous` is the stack that roll-backs pop; `events` keeps all that ever happened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    current: int | None = None
+    previous: tuple[int, ...] = ()
+    events: tuple[PromotionEvent, ...] = ()
+
+
+class WeightsRegistry:
+    """Every version of the weights under ``root``, and which of them serves.
+
+    Any number of processes may read, publish and promote at the same time. All methods raise StorageError, in one line,
+    for a version that is missing or damaged, and for a folder that cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def publish(self, tensors: "dict[str, Tensor]", manifest: ModelManifest) -> int:
+        """Store ``tensors`` as the next version, without promoting it.
+
+        Args:
+            tensors: named weights; safetensors on disk, on any device here.
+            manifest: its `version` and `sha256` are filled in.
+
+        Returns:
+            The new version; once returned, it survives a power loss.
+        """
+        weights = _weights_bytes(tensors)
+        make_folder(self.root)
+        with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
+            self._clear_abandoned()
+            # A version whose folder was deleted may still be in the history: its number is not given out again.
+            version = max([0, *self.versions(), *(event.version for event in self.history())]) + 1
+            digest = hashlib.sha256(weights).hexdigest()
+            complete = manifest.model_copy(update={"version": version, "sha256": digest})
+            aside = self.root / f"{ASIDE_PREFIX}{version:06d}"
+            try:
+                aside.mkdir()
+                write_atomic(aside / WEIGHTS_NAME, weights)
+                write_atomic(aside / MANIFEST_NAME, _manifest_bytes(complete))
+                aside.rename(self._folder(version))
+                sync_folder(self.root)
+            except (OSError, StorageError) as error:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise StorageError(f"cannot publish version {version} in {self.root}: {_reason(error)}") from error
+        return version
+
+    def promote(self, version: int) -> None:
+        """Let ``version`` serve. Its weights are verified first; promoting what already serves changes nothing."""
+        self._require_version(version)
+        with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
+            self._verified_weights(version)
+            pointer = self._pointer()
+            if pointer.current == version:
+                return
+            previous = pointer.previous if pointer.current is None else (*pointer.previous, pointer.current)
+            self._write_pointer(_moved(pointer, "promoted", version, previous))
+
+    def roll_back(self) -> int:
+        """Let the version promoted before the current one serve again; again to go further back.
+
+        Returns:
+            The version that serves now.
+        """
+        if self.current() is None:
+            raise StorageError(f"nothing to roll back in {self.root}: no version is promoted")
+        with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
+            pointer = self._pointer()
+            if not pointer.previous:
+                raise StorageError(f"nothing to roll back to in {self.root}: {pointer.current} was promoted first")
+            version = pointer.previous[-1]
+            self._verified_weights(version)
+            self._write_pointer(_moved(pointer, "rolled back", version, pointer.previous[:-1]))
+            return version
+
+    def current(self) -> int | None:
+        """The promoted version; None before the first promotion. Reads one small file."""
+        return self._pointer().current
+
+    def versions(self) -> list[int]:
+        """All published versions, oldest first."""
+        folders = self.root.glob("v*") if self.root.is_dir() else ()
+        return sorted(int(f.name[1:]) for f in folders if f.name[1:].isdecimal() and (f / MANIFEST_NAME).is_file())
+
+    def history(self) -> tuple[PromotionEvent, ...]:
+        """Every promotion and roll-back, oldest first."""
+        return self._pointer().events
+
+    def manifest(self, version: int) -> ModelManifest:
+        """What ``version`` is."""
+        self._require_version(version)
+        path = self._folder(version) / MANIFEST_NAME
+        try:
+            manifest = ModelManifest.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise self._damaged(version, f"{MANIFEST_NAME}: {_reason(error)}") from error
+        if manifest.version != version:
+            raise self._damaged(version, f"{MANIFEST_NAME} says version {manifest.version}")
+        return manifest
+
+    def load(self, version: int) -> "tuple[dict[str, Tensor], ModelManifest]":
+        """The tensors of ``version`` on the CPU, verified against their sha256, and its manifest."""
+        import safetensors.torch
+
+        weights, manifest = self._verified_weights(version)
+        return safetensors.torch.load(weights), manifest
+
+    def _verified_weights(self, version: int) -> tuple[bytes, ModelManifest]:
+        manifest = self.manifest(version)
+        try:
+            weights = (self._folder(version) / WEIGHTS_NAME).read_bytes()
+        except OSError as error:
+            raise self._damaged(version, f"{WEIGHTS_NAME}: {_reason(error)}") from error
+        if hashlib.sha256(weights).hexdigest() != manifest.sha256:
+            raise self._damaged(version, f"{WEIGHTS_NAME} does not match the sha256 in its manifest")
+        return weights, manifest
+
+    def _pointer(self) -> _Pointer:
+        path = self.root / POINTER_NAME
+        try:
+            return _Pointer.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return _Pointer()
+        except (OSError, ValidationError) as error:
+            raise StorageError(f"cannot read {path}: {_reason(error)}; available: {self._available()}") from error
+
+    def _write_pointer(self, pointer: _Pointer) -> None:
+        write_atomic(self.root / POINTER_NAME, pointer.model_dump_json(indent=1).encode())
+
+    def _require_version(self, version: int) -> None:
+        if not (self._folder(version) / MANIFEST_NAME).is_file():
+            raise StorageError(f"no version {version} in {self.root}; available: {self._available()}")
+
+    def _clear_abandoned(self) -> None:
+        # Under the lock nobody else publishes, so whatever lies aside was left by a process that died.
+        for abandoned in self.root.glob(f"{ASIDE_PREFIX}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+
+    def _folder(self, version: int) -> Path:
+        return self.root / f"v{version:06d}"
+
+    def _damaged(self, version: int, reason: str) -> StorageError:
+        return StorageError(
+            f"version {version} in {self.root} is damaged: {reason}; available: {self._available(version)}"
+        )
+
+    def _available(self, without: int | None = None) -> str:
+        return ", ".join(str(version) for version in self.versions() if version != without) or "none"
+
+
+def _moved(
+    pointer: _Pointer, action: Literal["promoted", "rolled back"], version: int, previous: tuple[int, ...]
+) -> _Pointer:
+    event = PromotionEvent(action=action, version=version, at_ns=time.time_ns())
+    return _Pointer(current=version, previous=previous, events=(*pointer.events, event))
+
+
+def _weights_bytes(tensors: "dict[str, Tensor]") -> bytes:
+    import safetensors.torch
+
+    # safetensors refuses strided and shared memory: channels_last weights and tied layers need a copy of their own.
+    return safetensors.torch.save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
+
+
+def _manifest_bytes(manifest: ModelManifest) -> bytes:
+    try:
+        return manifest.model_dump_json(indent=1).encode()
+    except ValueError as error:
+        raise StorageError(f"the config of a manifest must be JSON: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The cause in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{first['msg']} at {'.'.join(map(str, first['loc'])) or 'the top'}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())
