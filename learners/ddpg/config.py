@@ -1,0 +1,177 @@
+"""Settings of DDPG from demonstrations."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from learners.ddpg.learner import DDPGLearner
+from learners.ddpg.module import DDPGModule, require_flat_boxes
+from s3k_dist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+    from learners.ddpg.episodes import EpisodeChunk
+
+Demonstrations = Sequence["SingleAgentEpisode | EpisodeChunk"]
+
+
+class DDPGSettings(TypedDict, total=False):
+    """What ``DDPGConfig.training`` takes, besides what every RLlib algorithm takes (gamma, grad_clip, ...)."""
+
+    actor_lr: float
+    critic_lr: float
+    tau: float
+    twin_critic: bool
+    target_noise: float
+    actor_delay: int
+    l2: float
+    hidden_sizes: tuple[int, ...]
+    layer_norm: bool
+    exploration_sigma: float
+    random_steps: int
+    n_step: int
+    lambda_n: float
+    replay_capacity: int
+    demonstration_capacity: int
+    priority_exponent: float
+    importance_exponent: float
+    priority_epsilon: float
+    demonstration_bonus: float
+    lambda_actor: float
+    min_demonstration_fraction: float
+    demonstrations: "Demonstrations | Callable[[], Demonstrations] | None"
+    bc_coefficient: float
+    bc_q_filter: bool
+    pretrain_updates: int
+    learning_starts: int
+    replay_ratio: float
+    max_updates_per_step: int
+    inbox_capacity: int
+    gamma: float
+    grad_clip: float | None
+    train_batch_size_per_learner: int
+
+
+class DDPGConfig(AlgorithmConfig):
+    """Configuration of ``DDPG``; build it like any RLlib algorithm.
+
+    DDPGConfig().environment("Pendulum-v1").training(gamma=0.98).build_algo()
+    """
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        """Defaults. "Measured" means on Pendulum-v1 or on the insertion probe of this project."""
+        if algo_class is None:
+            from learners.ddpg.algorithm import DDPG
+
+            algo_class = DDPG
+        super().__init__(algo_class=algo_class)
+
+        # Networks and optimisers.
+        self.actor_lr = 1e-3  # TD3
+        self.critic_lr = 1e-3  # TD3
+        self.tau = 0.005  # TD3
+        self.twin_critic = True  # TD3: the lower of two targets
+        self.target_noise = 0.0  # TD3 has 0.2; measured no better on the insertion probe
+        self.actor_delay = 1  # TD3 has 2
+        self.l2 = 1e-5  # insertion probe; DDPGfD regularises both networks
+        self.hidden_sizes = (256, 256)  # TD3
+        self.layer_norm = False
+        self.grad_clip = None
+        self.train_batch_size_per_learner = 256  # TD3; rows of one gradient step
+
+        # Exploration, in units of the normalised action.
+        self.exploration_sigma = 0.1  # TD3
+        self.random_steps = 1000  # uniform actions before any update; 0 wherever demonstrations are given
+
+        # Replay.
+        self.n_step = 5  # insertion probe, 20-step episodes; DDPGfD has 10
+        self.lambda_n = 0.5  # insertion probe
+        self.replay_capacity = 100_000
+        self.demonstration_capacity = 10_000
+        self.priority_exponent = 0.3  # DDPGfD
+        self.importance_exponent = 0.4  # Schaul et al. 2016
+        self.priority_epsilon = 1e-3
+        self.demonstration_bonus = 0.1  # insertion probe
+        self.lambda_actor = 0.0  # insertion probe; DDPGfD adds the squared action gradient
+        self.min_demonstration_fraction = 0.0
+
+        # Demonstrations.
+        self.demonstrations = None
+        self.bc_coefficient = 1.0
+        self.bc_q_filter = True  # Nair et al. 2018
+        self.pretrain_updates = 0
+
+        # Pace.
+        self.learning_starts = 1000  # environment steps before the first update on them
+        self.replay_ratio = 1.0  # updates for each environment step (TD3)
+        self.max_updates_per_step = 32  # bounds training_step() to about 0.3 s
+        self.inbox_capacity = 1024  # chunks; more than a minute of 50 cells sending a chunk each 4 s
+
+        # RLlib's own.
+        self.lr = None
+        self.rollout_fragment_length = 8
+        self.min_time_s_per_iteration = 1.0
+
+    def training(self, **settings: Unpack[DDPGSettings]) -> Self:
+        """Set what is named in ``DDPGSettings``.
+
+        Raises:
+            ConfigError: a setting is unknown; names those available.
+        """
+        own = {name: value for name, value in settings.items() if name in DDPGSettings.__annotations__}
+        inherited = {name: value for name, value in settings.items() if name not in own}
+        known = set(inspect.signature(AlgorithmConfig.training).parameters) - {"self", "kwargs"}
+        if unknown := set(inherited) - known:
+            available = ", ".join(sorted(DDPGSettings.__annotations__))
+            raise ConfigError(f"DDPG has no setting {', '.join(sorted(unknown))}; available are {available}")
+        super().training(**inherited)
+        for name, value in own.items():
+            setattr(self, name, value)
+        return self
+
+    def validate(self) -> None:
+        """Refuse settings that cannot work together.
+
+        Raises:
+            ConfigError: says which setting, what it is and what it may be.
+        """
+        super().validate()
+        for name in ("actor_lr", "critic_lr", "tau", "replay_ratio", "priority_epsilon"):
+            self._require(name, getattr(self, name) > 0, "above 0")
+        for name in ("n_step", "actor_delay", "replay_capacity", "max_updates_per_step", "inbox_capacity"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "exploration_sigma", "target_noise"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("pretrain_updates", "learning_starts", "demonstration_capacity", "random_steps"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("priority_exponent", "importance_exponent", "min_demonstration_fraction", "tau", "gamma"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        self._require("num_learners", self.num_learners <= 1, "0 or 1: the replay's priorities have one owner")
+        self._require("normalize_actions", self.normalize_actions, "True: the actor's actions lie in [-1, 1]")
+        self._require("grad_clip", self.grad_clip is None or self.grad_clip > 0, "None or above 0")
+        if self.observation_space is not None and self.action_space is not None:
+            require_flat_boxes(self.observation_space, self.action_space)
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name} must be {expected}, got {getattr(self, name)!r}")
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """The module of this algorithm."""
+        return RLModuleSpec(module_class=DDPGModule)
+
+    def get_default_learner_class(self) -> type[DDPGLearner]:
+        """The learner of this algorithm."""
+        return DDPGLearner
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        names = ("hidden_sizes", "layer_norm", "twin_critic", "target_noise", "exploration_sigma")
+        own = {name: getattr(self, name) for name in names}
+        # A demonstrated task is explored around what was cloned, not by flailing.
+        own["random_steps"] = self.random_steps if self.demonstrations is None else 0
+        return {**super()._model_config_auto_includes, **own}

@@ -1,0 +1,71 @@
+"""The actor and the critic. PyTorch only: a cell runs the actor without importing ray."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ActorShape:
+    """What it takes to build an actor that loads the learner's weights.
+
+    Attributes:
+        observation_size: length of the flat observation.
+        action_size: length of the flat action.
+        hidden_sizes: width of each hidden layer.
+        layer_norm: LayerNorm after each hidden layer.
+    """
+
+    observation_size: int
+    action_size: int
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    layer_norm: bool = False
+
+
+class Actor(nn.Module):
+    """Deterministic policy a = tanh(f(s)), so actions lie in (-1, 1)."""
+
+    def __init__(self, shape: ActorShape) -> None:
+        super().__init__()
+        self.layers = multilayer_perceptron(
+            shape.observation_size, shape.hidden_sizes, shape.action_size, shape.layer_norm
+        )
+
+    def forward(self, observation: Float[Tensor, "batch obs"]) -> Float[Tensor, "batch act"]:
+        """Actions in (-1, 1)."""
+        return torch.tanh(self.layers(observation))
+
+
+class Critic(nn.Module):
+    """Action value Q(s, a): the expected discounted return, in units of reward."""
+
+    def __init__(self, shape: ActorShape) -> None:
+        super().__init__()
+        self.layers = multilayer_perceptron(
+            shape.observation_size + shape.action_size, shape.hidden_sizes, 1, shape.layer_norm
+        )
+
+    def forward(
+        self, observation: Float[Tensor, "batch obs"], action: Float[Tensor, "batch act"]
+    ) -> Float[Tensor, "batch"]:
+        """One value for each row."""
+        value: Tensor = self.layers(torch.cat((observation, action), dim=-1)).squeeze(-1)
+        return value
+
+
+def multilayer_perceptron(
+    input_size: int, hidden_sizes: Sequence[int], output_size: int, layer_norm: bool
+) -> nn.Sequential:
+    """Linear, (LayerNorm), ReLU for each hidden width, then a linear output."""
+    layers: list[nn.Module] = []
+    width = input_size
+    for hidden in hidden_sizes:
+        layers.append(nn.Linear(width, hidden))
+        if layer_norm:
+            layers.append(nn.LayerNorm(hidden))
+        layers.append(nn.ReLU())
+        width = hidden
+    return nn.Sequential(*layers, nn.Linear(width, output_size))

@@ -1,0 +1,342 @@
+"""Prioritised replay that never forgets a demonstration (DDPGfD, Vecerik et al. 2017; Schaul et al. 2016)."""
+
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+
+from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
+from learners.ddpg.sum_tree import SumTree
+from learners.ddpg.windows import Columns, Tail, WindowAssembler
+from s3k_dist.errors import ConfigError, PreflightError, StorageError
+
+logger = logging.getLogger(__name__)
+
+STATE_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ReplaySample:
+    """Rows drawn for some batches, one batch after the other.
+
+    Attributes:
+        columns: arrays by name, each with batches * batch_size rows: the stored columns, "is_demo" (bool) and the
+            importance weights "weights" (float32, at most 1 within each batch).
+        slots: which slot each row came from, shape (batches * batch_size,).
+    """
+
+    columns: Columns
+    slots: np.ndarray
+
+
+class DemonstrationReplay:
+    """Transitions in preallocated arrays: slots [0, D) keep demonstrations for good, [D, D + capacity) are a ring.
+
+    Not thread-safe: one thread, the learner's, owns it.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation_size: int,
+        action_size: int,
+        capacity: int,
+        demonstration_capacity: int,
+        n_step: int,
+        gamma: float,
+        priority_exponent: float,
+        importance_exponent: float,
+        max_open_episodes: int = 256,
+        seed: int | None = None,
+    ) -> None:
+        """Allocate, after checking that the machine has the memory.
+
+        Args:
+            observation_size: length of a flat observation.
+            action_size: length of a flat action.
+            capacity: transitions of the agent to keep, first in first out.
+            demonstration_capacity: transitions of demonstrations to keep.
+            n_step: length of the n-step window.
+            gamma: discount of one step.
+            priority_exponent: alpha; 0 draws uniformly, 1 in proportion to priority.
+            importance_exponent: beta; 1 corrects the bias of drawing by priority in full.
+            max_open_episodes: unfinished episodes to remember.
+            seed: of the draws.
+
+        Raises:
+            PreflightError: the arrays need more memory than is available; says which capacity would fit.
+        """
+        self.capacity = capacity
+        self.demonstration_capacity = demonstration_capacity
+        self.priority_exponent = priority_exponent
+        self.importance_exponent = importance_exponent
+        self.observation_size = observation_size
+        self.action_size = action_size
+        self.refused: Counter[str] = Counter()
+        self.agent_size = 0
+        self.demonstration_size = 0
+        self.added = 0
+        self._next_ring_slot = 0
+        self._max_priority = 1.0
+        self._random = np.random.default_rng(seed)
+        self._windows = WindowAssembler(n_step, gamma, max_open_episodes)
+        slots = capacity + demonstration_capacity
+        self.bytes_needed = slots * _bytes_per_slot(observation_size, action_size)
+        _refuse_if_too_large(self.bytes_needed, slots)
+        shapes = _column_shapes(observation_size, action_size)
+        self._columns: Columns = {name: np.zeros((slots, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+        self._tree = SumTree(slots)
+
+    def __len__(self) -> int:
+        """Transitions that can be drawn."""
+        return self.demonstration_size + self.agent_size
+
+    @property
+    def open_episodes(self) -> int:
+        """Episodes begun and not finished."""
+        return len(self._windows.open)
+
+    def add(self, chunk: EpisodeChunk) -> int:
+        """Store what a chunk of an agent's episode completes; return how many transitions that is.
+
+        Raises:
+            EpisodeChunkError: the chunk cannot be true; counted in ``refused`` by reason, nothing of it is stored.
+        """
+        try:
+            chunk.check(self.observation_size, self.action_size)
+            completed = self._windows.extend(chunk)
+        except EpisodeChunkError as error:
+            self.refused[error.reason] += 1
+            raise
+        stored = 0
+        for columns in completed:
+            stored += self._store_in_ring(columns)
+        return stored
+
+    def add_demonstration(self, chunk: EpisodeChunk) -> int:
+        """Store a whole demonstration, to be kept for good; return how many transitions it has.
+
+        Raises:
+            EpisodeChunkError: the chunk cannot be true, or does not start at step 0; nothing of it is stored.
+            ConfigError: no slots are left for it; nothing of it is stored.
+        """
+        try:
+            chunk.check(self.observation_size, self.action_size)
+            if chunk.start_step != 0:
+                raise EpisodeChunkError(
+                    "partial", f"demonstration {chunk.episode_id!r} starts at step {chunk.start_step}; send it whole"
+                )
+        except EpisodeChunkError as error:
+            self.refused[error.reason] += 1
+            raise
+        first, after = self.demonstration_size, self.demonstration_size + len(chunk)
+        if after > self.demonstration_capacity:
+            raise ConfigError(
+                f"demonstration {chunk.episode_id!r} has {len(chunk)} steps, "
+                f"{self.demonstration_capacity - first} slots are left: raise demonstration_capacity above {after}"
+            )
+        whole = WindowAssembler(self._windows.n_step, self._windows.gamma, max_open=1)
+        # A demonstration that was cut short still bootstraps: it is stored as truncated where it does not terminate.
+        columns = whole.extend(_ended(chunk))[0]
+        self._write(np.arange(first, after), columns)
+        self.demonstration_size = after
+        return len(chunk)
+
+    def sample(self, batches: int, batch_size: int, demonstration_fraction: float = 0.0) -> ReplaySample:
+        """Draw rows by priority, stratified within each batch.
+
+        Args:
+            batches: how many batches.
+            batch_size: rows of each.
+            demonstration_fraction: at least this share of each batch comes from demonstrations, if there are any: that
+                many rows are drawn among them, the others among all. The importance weights
+                w = (N P)^-beta / max w account for it: P is the probability under this mixture.
+
+        Raises:
+            ConfigError: the replay is empty.
+        """
+        if len(self) == 0:
+            raise ConfigError("cannot sample from an empty replay")
+        total = self._tree.total
+        demonstration_mass = float(self._tree.mass(slice(0, self.demonstration_size)).sum())
+        reserved = int(np.ceil(demonstration_fraction * batch_size)) if self.demonstration_size else 0
+        slots = np.empty((batches, batch_size), dtype=np.int64)
+        slots[:, :reserved] = np.minimum(
+            self._tree.find(self._stratified(batches, reserved) * demonstration_mass), self.demonstration_size - 1
+        )
+        slots[:, reserved:] = self._tree.find(self._stratified(batches, batch_size - reserved) * total)
+
+        mass = self._tree.mass(slots)
+        share = reserved / batch_size
+        probability = (1.0 - share) * mass / total
+        is_demo = slots < self.demonstration_capacity
+        if reserved:
+            probability = probability + share * is_demo * mass / demonstration_mass
+        weights = (len(self) * probability) ** -self.importance_exponent
+        weights = weights / weights.max(axis=1, keepdims=True)
+
+        flat = slots.reshape(-1)
+        columns = {name: array[flat] for name, array in self._columns.items()}
+        columns["is_demo"] = is_demo.reshape(-1)
+        columns["weights"] = weights.reshape(-1).astype(np.float32)
+        return ReplaySample(columns, flat)
+
+    def update_priorities(self, slots: np.ndarray, priorities: np.ndarray) -> None:
+        """Give drawn rows new priorities, positive, before the exponent; one that is not finite becomes the largest."""
+        priorities = np.where(np.isfinite(priorities), priorities, self._max_priority).astype(np.float64)
+        self._max_priority = max(self._max_priority, float(priorities.max(initial=0.0)))
+        self._tree.set(slots, priorities**self.priority_exponent)
+
+    def get_state(self) -> Columns:
+        """Everything, as plain arrays: rows in use, masses, random state, open episodes. Exact."""
+        used = self._used_slots()
+        tails = list(self._windows.open.values())
+        meta = {
+            "format": STATE_FORMAT,
+            "layout": self._layout(),
+            "agent_size": self.agent_size,
+            "demonstration_size": self.demonstration_size,
+            "added": self.added,
+            "next_ring_slot": self._next_ring_slot,
+            "max_priority": self._max_priority,
+            "random": self._random.bit_generator.state,
+            "refused": dict(self.refused),
+            "open": [[name, len(tail.rewards), tail.next_step] for name, tail in self._windows.open.items()],
+            "finished": list(self._windows.finished),
+        }
+        state = {f"column_{name}": array[used] for name, array in self._columns.items()}
+        state["mass"] = self._tree.mass(used).copy()
+        for name in ("observations", "actions", "rewards", "model_versions"):
+            rows = [getattr(tail, name) for tail in tails]
+            state[f"open_{name}"] = np.concatenate(rows) if rows else np.zeros(0, np.float32)
+        state["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+        return state
+
+    def set_state(self, state: Columns) -> None:
+        """Become what ``get_state`` described.
+
+        Raises:
+            StorageError: the state is damaged or was made under other sizes, n_step or gamma; nothing has changed then.
+        """
+        try:
+            meta: dict[str, Any] = json.loads(bytes(state["meta"]))
+            if meta["format"] != STATE_FORMAT or meta["layout"] != self._layout():
+                raise StorageError(f"saved replay has layout {meta['layout']}, this one has {self._layout()}")
+            demonstrations, agents = int(meta["demonstration_size"]), int(meta["agent_size"])
+            rows = {name: state[f"column_{name}"] for name in self._columns}
+            mass = state["mass"]
+            if any(len(array) != demonstrations + agents for array in (*rows.values(), mass)):
+                raise StorageError("saved replay is damaged: its columns differ in length")
+            tails = _split_tails(state, meta["open"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise StorageError(f"saved replay is damaged: {error}") from error
+        self.demonstration_size, self.agent_size = demonstrations, agents
+        self.added, self._next_ring_slot = int(meta["added"]), int(meta["next_ring_slot"])
+        self._max_priority = float(meta["max_priority"])
+        self._random.bit_generator.state = meta["random"]
+        self.refused = Counter(meta["refused"])
+        self._windows.open.clear()
+        self._windows.open.update(tails)
+        self._windows.finished.clear()
+        self._windows.finished.update(dict.fromkeys(meta["finished"]))
+        used = self._used_slots()
+        for name, array in rows.items():
+            self._columns[name][used] = array
+        self._tree = SumTree(self.capacity + self.demonstration_capacity)
+        self._tree.set(used, mass)
+
+    def _stratified(self, batches: int, rows: int) -> np.ndarray:
+        """Positions in [0, 1), one in each of ``rows`` equal parts, for each batch: shape (batches, rows)."""
+        return (np.arange(rows) + self._random.random((batches, rows))) / max(rows, 1)
+
+    def _store_in_ring(self, columns: Columns) -> int:
+        count = len(columns["reward"])
+        kept = min(count, self.capacity)
+        start = self._next_ring_slot + count - kept
+        ring = (start + np.arange(kept)) % self.capacity
+        self._write(
+            self.demonstration_capacity + ring, {name: array[count - kept :] for name, array in columns.items()}
+        )
+        self._next_ring_slot = (self._next_ring_slot + count) % self.capacity
+        self.agent_size = min(self.agent_size + count, self.capacity)
+        self.added += count
+        return count
+
+    def _write(self, slots: np.ndarray, columns: Columns) -> None:
+        for name, array in columns.items():
+            self._columns[name][slots] = array
+        # New rows get the largest priority seen, so that each is drawn at least once soon (Schaul et al. 2016).
+        self._tree.set(slots, self._max_priority**self.priority_exponent)
+
+    def _used_slots(self) -> np.ndarray:
+        ring = np.arange(self.agent_size) + self.demonstration_capacity
+        return np.concatenate((np.arange(self.demonstration_size), ring))
+
+    def _layout(self) -> dict[str, Any]:
+        return {
+            "observation_size": self.observation_size,
+            "action_size": self.action_size,
+            "capacity": self.capacity,
+            "demonstration_capacity": self.demonstration_capacity,
+            "n_step": self._windows.n_step,
+            "gamma": self._windows.gamma,
+        }
+
+
+def _column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    scalar: tuple[int, ...] = ()
+    return {
+        "obs": ((observation_size,), np.float32),
+        "actions": ((action_size,), np.float32),
+        "reward": (scalar, np.float32),
+        "next_obs": ((observation_size,), np.float32),
+        "terminated": (scalar, np.float32),
+        "reward_n": (scalar, np.float32),
+        "next_obs_n": ((observation_size,), np.float32),
+        "terminated_n": (scalar, np.float32),
+        "discount_n": (scalar, np.float32),
+        "model_version": (scalar, np.int64),
+    }
+
+
+def _bytes_per_slot(observation_size: int, action_size: int) -> int:
+    columns = _column_shapes(observation_size, action_size).values()
+    stored = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns)
+    return stored + 4 * np.dtype(np.float64).itemsize  # the tree: two nodes a leaf, up to twice the leaves
+
+
+def _refuse_if_too_large(needed: int, slots: int) -> None:
+    available = psutil.virtual_memory().available
+    logger.info("replay of %d transitions takes %.2f GiB", slots, needed / 2**30)
+    if needed > available:
+        raise PreflightError(
+            f"a replay of {slots} transitions needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} are available: "
+            f"lower replay_capacity so that it and demonstration_capacity stay under {int(slots * available / needed)}"
+        )
+
+
+def _ended(chunk: EpisodeChunk) -> EpisodeChunk:
+    return EpisodeChunk(**{**chunk.__dict__, "truncated": not chunk.terminated})
+
+
+def _split_tails(state: Columns, described: list[list[Any]]) -> list[tuple[str, Tail]]:
+    tails, step, row = [], 0, 0
+    for name, steps, next_step in described:
+        tails.append(
+            (
+                str(name),
+                Tail(
+                    observations=state["open_observations"][row : row + steps + 1],
+                    actions=state["open_actions"][step : step + steps],
+                    rewards=state["open_rewards"][step : step + steps],
+                    model_versions=state["open_model_versions"][step : step + steps],
+                    next_step=int(next_step),
+                ),
+            )
+        )
+        step, row = step + steps, row + steps + 1
+    return tails

@@ -1,0 +1,142 @@
+"""From episode chunks to transitions: 1-step and n-step, across chunk borders, never across episodes."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
+
+Columns = dict[str, np.ndarray]
+
+REMEMBERED_EPISODES = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """The last steps of an unfinished episode, whose n-step windows are still open; k < n steps.
+
+    Attributes:
+        observations: shape (k + 1, observation_size).
+        actions: shape (k, action_size).
+        rewards: shape (k,).
+        model_versions: shape (k,).
+        next_step: index within the episode of the step that must come next.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    model_versions: np.ndarray
+    next_step: int
+
+
+class WindowAssembler:
+    """Turns chunks into transitions as soon as their n-step windows are complete.
+
+    A lost chunk, or an episode pushed out by too many others that never finished, ends the known part of its episode
+    like a truncation: what was seen is stored and bootstraps from the last observation.
+    """
+
+    def __init__(self, n_step: int, gamma: float, max_open: int) -> None:
+        """Start with no episode.
+
+        Args:
+            n_step: steps of a window.
+            gamma: discount of one step.
+            max_open: unfinished episodes to remember.
+        """
+        self.n_step = n_step
+        self.gamma = gamma
+        self.max_open = max_open
+        self.open: OrderedDict[str, Tail] = OrderedDict()
+        self.finished: OrderedDict[str, None] = OrderedDict()
+
+    def extend(self, chunk: EpisodeChunk) -> list[Columns]:
+        """Take a checked chunk; return the transitions it completes.
+
+        Raises:
+            EpisodeChunkError: the chunk repeats or contradicts an earlier one; nothing has changed then.
+        """
+        self._check_continuity(chunk)
+        completed: list[Columns] = []
+        tail = self.open.pop(chunk.episode_id, None)
+        if tail is not None and chunk.start_step > tail.next_step:
+            completed.append(self._windows(tail, len(tail.rewards), terminated=False))
+            tail = None
+        joined = _join(tail, chunk)
+        steps = len(joined.rewards)
+        if chunk.is_done:
+            completed.append(self._windows(joined, steps, chunk.terminated))
+            self._remember_finished(chunk.episode_id)
+        else:
+            known = max(steps - self.n_step + 1, 0)
+            completed.append(self._windows(joined, known, terminated=False))
+            self.open[chunk.episode_id] = Tail(
+                observations=joined.observations[known:].copy(),
+                actions=joined.actions[known:].copy(),
+                rewards=joined.rewards[known:].copy(),
+                model_versions=joined.model_versions[known:].copy(),
+                next_step=joined.next_step,
+            )
+            if len(self.open) > self.max_open:
+                _, oldest = self.open.popitem(last=False)
+                completed.append(self._windows(oldest, len(oldest.rewards), terminated=False))
+        return [columns for columns in completed if len(columns["reward"])]
+
+    def _check_continuity(self, chunk: EpisodeChunk) -> None:
+        where = f"chunk at step {chunk.start_step} of episode {chunk.episode_id!r}"
+        if chunk.episode_id in self.finished:
+            raise EpisodeChunkError("finished", f"{where}: that episode has ended already")
+        tail = self.open.get(chunk.episode_id)
+        if tail is None:
+            return
+        if chunk.start_step < tail.next_step:
+            raise EpisodeChunkError("duplicate", f"{where}: step {tail.next_step} is due, this one came before")
+        if chunk.start_step == tail.next_step and not np.array_equal(
+            np.asarray(chunk.observations[0], dtype=np.float32), tail.observations[-1]
+        ):
+            raise EpisodeChunkError(
+                "discontinuous", f"{where}: its first observation is not the last one of the chunk before"
+            )
+
+    def _windows(self, steps: Tail, count: int, terminated: bool) -> Columns:
+        """Transitions of the first ``count`` steps; the episode's known part ends after the last step."""
+        known = len(steps.rewards)
+        start = np.arange(count)
+        length = np.minimum(self.n_step, known - start)
+        padded = np.concatenate((steps.rewards.astype(np.float64), np.zeros(self.n_step)))
+        reward_n = np.zeros(count)
+        for step in range(self.n_step):  # one term at a time, so that how an episode is cut never changes a bit
+            reward_n += self.gamma**step * padded[step : step + count]
+        return {
+            "obs": steps.observations[:count],
+            "actions": steps.actions[:count],
+            "reward": steps.rewards[:count],
+            "next_obs": steps.observations[1 : count + 1],
+            "terminated": (terminated & (start == known - 1)).astype(np.float32),
+            "reward_n": reward_n.astype(np.float32),
+            "next_obs_n": steps.observations[start + length],
+            "terminated_n": (terminated & (start + length == known)).astype(np.float32),
+            "discount_n": (self.gamma**length).astype(np.float32),
+            "model_version": steps.model_versions[:count],
+        }
+
+    def _remember_finished(self, episode_id: str) -> None:
+        self.finished[episode_id] = None
+        if len(self.finished) > REMEMBERED_EPISODES:
+            self.finished.popitem(last=False)
+
+
+def _join(tail: Tail | None, chunk: EpisodeChunk) -> Tail:
+    """The open steps and the new ones, in the types that the replay stores."""
+    observations = np.asarray(chunk.observations, dtype=np.float32)
+    actions = np.clip(np.asarray(chunk.actions, dtype=np.float32), -1.0, 1.0)
+    rewards = np.asarray(chunk.rewards, dtype=np.float32)
+    model_versions = np.asarray(chunk.model_versions, dtype=np.int64)
+    if tail is not None:
+        observations = np.concatenate((tail.observations[:-1], observations))
+        actions = np.concatenate((tail.actions, actions))
+        rewards = np.concatenate((tail.rewards, rewards))
+        model_versions = np.concatenate((tail.model_versions, model_versions))
+    return Tail(observations, actions, rewards, model_versions, chunk.start_step + len(chunk))
