@@ -1,0 +1,171 @@
+"""Dynamic batching: frames of all cells wait in one queue, and one thread reads them as many at a time as are waiting.
+
+An idle service reads a frame the moment it comes; a busy one finds several waiting after each batch. Nobody waits for a
+batch to fill, unless ``max_wait_ms`` asks for it.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from s3k_dist.errors import DeadlineError, FrameError, ServiceError, ServiceUnavailableError
+from s3k_dist.features.detector import Detector
+from s3k_dist.features.metrics import FeatureMetrics
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.frames import MultiViewFrame
+
+logger = logging.getLogger(__name__)
+
+IDLE_LOOK_S = 1.0  # a bound on the wait for work; notifications end it earlier
+
+
+class NoModelError(ServiceError):
+    """No model serves yet."""
+
+
+class QueueFullError(ServiceError):
+    """More frames wait than the queue takes."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    frame: MultiViewFrame
+    deadline: float  # time.monotonic()
+    answer: "Future[FrameFeatures]" = field(default_factory=Future)
+
+    @property
+    def layout(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(view.image.shape for view in self.frame.views)
+
+
+class Batcher:
+    """A bounded queue of frames and the one thread that runs the detector on them.
+
+    Args:
+        metrics: where batch sizes and the queue's length are noted.
+        max_batch_frames: frames in one call of the detector, at most.
+        max_queue_frames: frames that may wait; one more is turned away.
+        max_wait_ms: how long a frame may wait for others to join its batch, milliseconds.
+    """
+
+    def __init__(
+        self, metrics: FeatureMetrics, max_batch_frames: int = 16, max_queue_frames: int = 64, max_wait_ms: float = 0.0
+    ) -> None:
+        self._metrics = metrics
+        self._max_batch_frames = max_batch_frames
+        self._max_queue_frames = max_queue_frames
+        self._max_wait_s = max_wait_ms / 1e3
+        self._detector: Detector | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="s3k-detector", daemon=True)
+        metrics.watch_queue(lambda: len(self._queue))
+
+    @property
+    def detector(self) -> Detector | None:
+        """What reads the next batch."""
+        return self._detector
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def swap(self, detector: Detector) -> None:
+        """Read the next batch with ``detector``; a batch under way is finished by the one before."""
+        self._detector = detector
+
+    def submit(self, frame: MultiViewFrame, timeout_s: float) -> "Future[FrameFeatures]":
+        """Put a frame into the queue; cancelling the answer, or ``timeout_s`` seconds, takes it out unread.
+
+        Raises:
+            NoModelError: no model serves yet.
+            QueueFullError: too many frames wait.
+            ServiceUnavailableError: the batcher is closed.
+        """
+        if self._detector is None:
+            raise NoModelError("no keypoint model serves yet")
+        waiting = _Waiting(frame, time.monotonic() + timeout_s)
+        with self._changed:
+            if self._closed:
+                raise ServiceUnavailableError("the feature service is stopping")
+            if len(self._queue) >= self._max_queue_frames:
+                # Answers that nobody waits for any more must not turn away a frame that somebody does wait for.
+                self._queue = deque(other for other in self._queue if not other.answer.cancelled())
+            if len(self._queue) >= self._max_queue_frames:
+                raise QueueFullError(f"the queue is full: {len(self._queue)} frames wait already")
+            self._queue.append(waiting)
+            self._changed.notify()
+        return waiting.answer
+
+    def close(self, timeout_s: float) -> None:
+        """Stop after the batch under way, for which it waits at most ``timeout_s``; what still waits is turned away."""
+        with self._changed:
+            self._closed = True
+            left = list(self._queue)
+            self._queue.clear()
+            self._changed.notify()
+        for waiting in left:
+            if waiting.answer.set_running_or_notify_cancel():
+                waiting.answer.set_exception(ServiceUnavailableError("the feature service is stopping"))
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while not self._closed:
+            batch = self._take()
+            detector = self._detector
+            if detector is not None:
+                for group in _by_layout(batch):
+                    self._read(detector, group)
+
+    def _take(self) -> list[_Waiting]:
+        """What waits, in order, at most one batch; without what was cancelled or is too late."""
+        with self._changed:
+            if not self._queue:
+                self._changed.wait(IDLE_LOOK_S)
+            if self._queue and self._max_wait_s:
+                full = lambda: self._closed or len(self._queue) >= self._max_batch_frames  # noqa: E731
+                self._changed.wait_for(full, self._max_wait_s)
+            count = min(len(self._queue), self._max_batch_frames)
+            taken = [self._queue.popleft() for _ in range(count)]
+        return [waiting for waiting in taken if _still_wanted(waiting)]
+
+    def _read(self, detector: Detector, group: list[_Waiting]) -> None:
+        self._metrics.batch(len(group))
+        try:
+            features = detector.detect([waiting.frame for waiting in group])
+            if len(features) != len(group):
+                raise ServiceError(f"it answered {len(group)} frames with {len(features)} features")
+        except Exception as error:  # a detector may raise anything, and the thread must live on
+            if len(group) > 1:
+                # One bad frame must not take its neighbours with it.
+                for waiting in group:
+                    self._read(detector, [waiting])
+                return
+            if not isinstance(error, FrameError):
+                logger.exception("model version %d failed on frame %s", detector.version, group[0].frame.frame_id)
+                error = ServiceError(f"model version {detector.version} failed on this frame: {error}")
+            group[0].answer.set_exception(error)
+            return
+        for waiting, answer in zip(group, features, strict=True):
+            waiting.answer.set_result(answer)
+
+
+def _still_wanted(waiting: _Waiting) -> bool:
+    if not waiting.answer.set_running_or_notify_cancel():
+        return False
+    if time.monotonic() >= waiting.deadline:
+        waiting.answer.set_exception(DeadlineError(f"frame {waiting.frame.frame_id}: its deadline passed in the queue"))
+        return False
+    return True
+
+
+def _by_layout(batch: list[_Waiting]) -> list[list[_Waiting]]:
+    groups: dict[tuple[tuple[int, ...], ...], list[_Waiting]] = {}
+    for waiting in batch:
+        groups.setdefault(waiting.layout, []).append(waiting)
+    return list(groups.values())

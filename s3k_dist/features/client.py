@@ -1,0 +1,216 @@
+"""A cell's way to the feature service: one call, one total deadline, whatever happens on the network.
+
+with FeatureClient("127.0.0.1:50051", deadline_s=0.2) as client:
+    client.wait_ready(30.0)
+    features = client.extract(frame)
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from s3k_dist.errors import DeadlineError, FrameError, ServiceError, ServiceUnavailableError
+from s3k_dist.features.latency import LatencySummary, LatencyWindow
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.frames import MultiViewFrame
+from s3k_dist.images import Encoding
+from s3k_dist.v1 import service_pb2, service_pb2_grpc
+from s3k_dist.wire import features_from_proto, frame_to_proto
+
+Answer = TypeVar("Answer")
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # as the server's
+READY_LOOK_S = 0.05
+SHORTEST_PAUSE_S = 0.01  # many retries must not become a busy loop
+_WORTH_RETRYING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What serves.
+
+    Attributes:
+        version: version in the weights registry.
+        keypoint_names: K names, in the order of the features.
+        image_size_px: side of the square images that the network sees, pixels.
+        published_at_ns: host time of publication, nanoseconds since the Unix epoch.
+    """
+
+    version: int
+    keypoint_names: tuple[str, ...]
+    image_size_px: int
+    published_at_ns: int
+
+
+class FeatureClient:
+    """Asks one feature service; safe to use from several threads.
+
+    Args:
+        address: host and port.
+        deadline_s: for a call with all its retries, seconds.
+        retries: how often to ask again where nobody answers or the queue is full. The pauses double, with jitter, and
+            fill the deadline, so that a service that restarts within it goes unnoticed.
+        encoding: how images travel: RAW on one machine, JPEG or PNG over a slow network.
+        max_message_bytes: what the server takes, at most.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        deadline_s: float = 5.0,
+        retries: int = 3,
+        encoding: Encoding = Encoding.RAW,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self.address = address
+        self._deadline_s = deadline_s
+        self._retries = retries
+        self._encoding = encoding
+        self._channel = grpc.insecure_channel(address, options=_options(max_message_bytes))
+        self._stub = service_pb2_grpc.FeatureServiceStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self._latest: FrameFeatures | None = None
+        self._latest_lock = threading.Lock()
+        self._window = LatencyWindow()
+
+    def extract(self, frame: MultiViewFrame) -> FrameFeatures:
+        """The keypoints of ``frame``.
+
+        Raises:
+            FrameError: the frame cannot be used, or is larger than a message may be.
+            ServiceUnavailableError: nothing answers at the address, after all retries.
+            DeadlineError: no answer in ``deadline_s`` seconds.
+            ServiceError: the service answered that it cannot: no model, queue full, or its detector failed.
+        """
+        asked = time.monotonic()
+        request = service_pb2.ExtractRequest(frame=frame_to_proto(frame, self._encoding))
+        response = self._call(lambda timeout_s: self._stub.Extract(request, timeout=timeout_s))
+        features = features_from_proto(response.features)
+        self._window.add(time.monotonic() - asked)
+        with self._latest_lock:
+            if self._latest is None or self._latest.captured_at_ns <= features.captured_at_ns:
+                self._latest = features
+        return features
+
+    def model(self) -> ModelInfo:
+        """What serves now; raises as `extract` does."""
+        request = service_pb2.GetModelRequest()
+        response = self._call(lambda timeout_s: self._stub.GetModel(request, timeout=timeout_s))
+        return ModelInfo(
+            response.version, tuple(response.keypoint_names), response.image_size_px, response.published_at_ns
+        )
+
+    def latest(self) -> FrameFeatures | None:
+        """The features of the newest frame that was answered; None before a first answer."""
+        return self._latest
+
+    def latest_age_ms(self) -> float | None:
+        """Time since the capture of the frame behind `latest`, milliseconds; None before a first answer."""
+        latest = self._latest
+        return None if latest is None else (time.time_ns() - latest.captured_at_ns) / 1e6
+
+    def latency_summary(self) -> LatencySummary:
+        """Recent round trips, retries included, as this client saw them."""
+        return self._window.summary()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the service has a model and answers.
+
+        Raises:
+            ServiceUnavailableError: it did not within ``timeout_s`` seconds; says whether anything answers at all.
+        """
+        give_up = time.monotonic() + timeout_s
+        seen = "nothing answers"
+        while (left_s := give_up - time.monotonic()) > 0:
+            try:
+                status = self._health.Check(health_pb2.HealthCheckRequest(), timeout=left_s).status
+            except grpc.RpcError as error:
+                seen = f"nothing answers ({_one_line(error)})"
+            else:
+                if status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+                seen = "it answers, but has no model yet"
+            time.sleep(min(READY_LOOK_S, max(0.0, give_up - time.monotonic())))
+        raise ServiceUnavailableError(
+            f"the feature service at {self.address} is not ready after {timeout_s:.1f} s: {seen}"
+        )
+
+    def close(self) -> None:
+        """Hang up; a call under way in another thread ends with ServiceError."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, attempt: Callable[[float], Answer]) -> Answer:
+        started = time.monotonic()
+        give_up = started + self._deadline_s
+        for retry in range(self._retries + 1):
+            try:
+                return attempt(max(0.0, give_up - time.monotonic()))
+            except grpc.RpcError as error:
+                failure = error
+            except ValueError as error:  # what gRPC raises on a closed channel
+                raise ServiceError(f"the client of {self.address} is closed") from error
+            pause_s = self._pause_s(retry)
+            last = retry == self._retries or time.monotonic() + pause_s >= give_up
+            if last or failure.code() not in _WORTH_RETRYING or _is_too_large(failure):
+                break
+            time.sleep(pause_s)
+        raise self._explained(failure, retry, time.monotonic() - started) from failure
+
+    def _pause_s(self, retry: int) -> float:
+        # For three retries 1/8, 2/8 and 4/8 of the deadline: the last attempt keeps an eighth of it. The jitter keeps
+        # the cells of a fleet from coming back all at once.
+        pause_s = max(SHORTEST_PAUSE_S, self._deadline_s * 2.0 ** (retry - self._retries))
+        return pause_s * random.uniform(0.5, 1.0)
+
+    def _explained(self, failure: grpc.RpcError, retries: int, elapsed_s: float) -> Exception:
+        code, details = failure.code(), _one_line(failure)
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            return FrameError(details)
+        if _is_too_large(failure):
+            return FrameError(f"the frame is too large for the service at {self.address}: {details}")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            within = f"within {elapsed_s:.1f} s ({retries} retries)"
+            return ServiceUnavailableError(f"no feature service at {self.address} {within}{self._age()}")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineError(f"no answer from {self.address} within {self._deadline_s:.1f} s{self._age()}")
+        return ServiceError(f"the feature service at {self.address} could not answer: {details}{self._age()}")
+
+    def _age(self) -> str:
+        age_ms = self.latest_age_ms()
+        return "" if age_ms is None else f"; latest known features are {age_ms:.0f} ms old"
+
+
+def _is_too_large(failure: grpc.RpcError) -> bool:
+    # gRPC has no status of its own for it; both ends word it this way.
+    return failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in _one_line(failure)
+
+
+def _one_line(failure: grpc.RpcError) -> str:
+    return " ".join((failure.details() or failure.code().name).split())
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # gRPC waits 1 s, then up to 2 min, before it connects again: a restarted service would look dead to a cell.
+        ("grpc.initial_reconnect_backoff_ms", 50),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        # What it calls the least backoff is the time it gives a connection to come about.
+        ("grpc.min_reconnect_backoff_ms", 2000),
+    ]

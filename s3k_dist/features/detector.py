@@ -1,0 +1,41 @@
+"""What the feature service asks of a keypoint model."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.frames import MultiViewFrame
+
+
+class Detector(Protocol):
+    """One version of the keypoint model, ready to read frames.
+
+    Only one thread calls `detect`, and always with frames of one layout: as many views, of the same sizes in the same
+    order. The answer holds one `FrameFeatures` for each frame, in order, marked with `version`.
+    """
+
+    @property
+    def version(self) -> int:
+        """Version in the weights registry."""
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """The keypoints, in the order of the features."""
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square images that the network sees, pixels."""
+
+    @property
+    def published_at_ns(self) -> int:
+        """Host time of publication, nanoseconds since the Unix epoch."""
+
+    def detect(self, frames: Sequence[MultiViewFrame]) -> list[FrameFeatures]:
+        """Read frames of one layout. Raises FrameError for a frame that cannot be used."""
+
+
+LoadDetector = Callable[[int], Detector]
+"""Makes the detector of a version; may take seconds and may raise anything: the service then keeps the one it has."""
+
+CurrentVersion = Callable[[], int | None]
+"""The version that ought to serve, cheap enough to ask every second: `WeightsRegistry.current`."""

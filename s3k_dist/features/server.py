@@ -1,0 +1,140 @@
+"""The gRPC feature service: frames in, 3-D keypoints out, always by the newest promoted model.
+
+    server = FeatureServer(registry.current, load_detector, address="0.0.0.0:50051")
+    port = await server.start()
+    ...
+    await server.stop(grace_s=5.0)
+
+Beside the feature service it answers gRPC health checks, NOT_SERVING until a first model is loaded, and reflection.
+"""
+
+import asyncio
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from s3k_dist.errors import ServiceError
+from s3k_dist.features.batcher import Batcher
+from s3k_dist.features.detector import CurrentVersion, Detector, LoadDetector
+from s3k_dist.features.latency import LatencySummary
+from s3k_dist.features.metrics import FeatureMetrics
+from s3k_dist.features.model_follower import ModelFollower
+from s3k_dist.features.servicer import FeatureServicer
+from s3k_dist.v1 import service_pb2, service_pb2_grpc
+
+SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["FeatureService"].full_name
+# Four raw views of 2048 x 1536 px are 38 MB.
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+THREAD_STOP_S = 5.0
+_HEALTH_NAMES = ("", SERVICE_NAME)  # "" is the server as a whole, in the health protocol
+
+
+class FeatureServer:
+    """One feature service; started and stopped once.
+
+    Args:
+        current_version: the version that ought to serve: `WeightsRegistry.current`.
+        load_detector: makes the detector of a version.
+        address: host and port; port 0 takes a free one.
+        max_batch_frames: frames in one call of the detector, at most.
+        max_queue_frames: frames that may wait; one more is answered RESOURCE_EXHAUSTED.
+        max_wait_ms: how long a frame may wait for others to join its batch, milliseconds.
+        poll_s: how often to look for a newly promoted version, seconds.
+        max_message_bytes: a larger request is answered RESOURCE_EXHAUSTED by gRPC itself.
+        metrics_port: where Prometheus scrapes over HTTP; 0 takes a free port, None serves none.
+    """
+
+    def __init__(
+        self,
+        current_version: CurrentVersion,
+        load_detector: LoadDetector,
+        address: str = "127.0.0.1:0",
+        *,
+        max_batch_frames: int = 16,
+        max_queue_frames: int = 64,
+        max_wait_ms: float = 0.0,
+        poll_s: float = 1.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        metrics_port: int | None = None,
+    ) -> None:
+        self.metrics = FeatureMetrics()
+        self.address = address
+        self.metrics_port = metrics_port
+        self._max_message_bytes = max_message_bytes
+        self._batcher = Batcher(self.metrics, max_batch_frames, max_queue_frames, max_wait_ms)
+        self._follower = ModelFollower(current_version, load_detector, self._serve, self.metrics, poll_s)
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in the stubs
+        self._loop: asyncio.AbstractEventLoop
+        self._server: grpc.aio.Server
+
+    async def start(self) -> int:
+        """Listen, and begin to load the promoted model.
+
+        Returns:
+            The port.
+
+        Raises:
+            ServiceError: a port is in use, or the address is none of this machine.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._server = grpc.aio.server(options=_options(self._max_message_bytes))
+        servicer = FeatureServicer(self._batcher, self.metrics, lambda: self._follower.problem)
+        service_pb2_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        host, _, port = self.address.rpartition(":")
+        try:
+            bound = self._server.add_insecure_port(self.address)
+        except RuntimeError as error:
+            raise ServiceError(
+                f"cannot listen on {self.address}: port {port} is in use, or {host!r} is no address of this machine"
+            ) from error
+        if self.metrics_port is not None:
+            try:
+                self.metrics_port = self.metrics.start_http(host, self.metrics_port)
+            except ServiceError:
+                await self._server.stop(None)  # so that the port it took is free again
+                raise
+        self.address = f"{host}:{bound}"
+        await self._server.start()
+        self._batcher.start()
+        self._follower.start()
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, finish those under way for at most ``grace_s`` seconds, and stop."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.to_thread(self._follower.stop, THREAD_STOP_S)
+        await self._server.stop(grace_s)
+        await asyncio.to_thread(self._batcher.close, THREAD_STOP_S)
+        await asyncio.to_thread(self.metrics.stop_http)
+
+    def latency_summary(self) -> LatencySummary:
+        """Recent latency from arrival to answer, and throughput."""
+        return self.metrics.latency_summary()
+
+    @property
+    def model_version(self) -> int | None:
+        """The version that serves now."""
+        return None if self._batcher.detector is None else self._batcher.detector.version
+
+    def _serve(self, detector: Detector) -> None:
+        """Called by the follower's thread."""
+        self._batcher.swap(detector)
+        asyncio.run_coroutine_threadsafe(self._set_health(health_pb2.HealthCheckResponse.SERVING), self._loop)
+
+    async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:
+        for name in _HEALTH_NAMES:
+            await self._health.set(name, status)
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # With SO_REUSEPORT a second server would share the port in silence and get half of the frames.
+        ("grpc.so_reuseport", 0),
+    ]
