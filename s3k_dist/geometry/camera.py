@@ -1,7 +1,7 @@
 """One calibrated camera, as it is stored and sent: pinhole with Brown-Conrady distortion.
 
-Conventions are OpenCV's throughout the project: camera axes x right, y down, z forward; the centre of the top-left pixel
-is (0, 0), so an image of width W spans u from -0.5 to W - 0.5; ``x_cam = rotation @ x_world + translation``.
+Conventions are OpenCV's throughout the project: camera axes x right, y down, z forward; the centre of the top-left
+pixel is (0, 0), so an image of width W spans u from -0.5 to W - 0.5; ``x_cam = rotation @ x_world + translation``.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,109 @@
+"""The cell: a workplace with a robot and calibrated cameras, simulated or physical, behind four calls.
+
+A cell is driven at a fixed rate::
+
+    cell.reset(seed)
+    while ...:
+        seen = cell.observe()
+        cell.command(twist)          # returns when the control period is over
+    cell.stop()
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from s3k_dist.frames import MultiViewFrame
+from s3k_dist.geometry.camera import Camera
+
+CONTROL_HZ = 4.0  # section 6.1
+CONTROL_PERIOD_S = 1.0 / CONTROL_HZ
+
+
+@dataclass(frozen=True)
+class GripperState:
+    """The gripper, in the world frame.
+
+    Attributes:
+        position_m: of the grasp point, shape (3,), metres.
+        rotation_rad: rotation vector from the home orientation, shape (3,), radians.
+        linear_velocity_m_s: shape (3,), metres per second.
+        angular_velocity_rad_s: shape (3,), radians per second.
+    """
+
+    position_m: np.ndarray
+    rotation_rad: np.ndarray
+    linear_velocity_m_s: np.ndarray
+    angular_velocity_rad_s: np.ndarray
+
+
+@dataclass(frozen=True)
+class CellObservation:
+    """What a cell offers to its controller at one moment: camera frames and the robot's own joints, nothing else."""
+
+    frame: MultiViewFrame
+    gripper: GripperState
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """A robot cell. Simulated and physical cells obey one contract, which ``tests/actors/cell_contract.py`` checks.
+
+    Attributes:
+        cell_id: names the cell among all cells.
+        cameras: its calibrated cameras, in the order of every frame's views.
+        twist_limit: largest command on each axis, shape (6,): metres per second, then radians per second.
+    """
+
+    cell_id: str
+    cameras: tuple[Camera, ...]
+    twist_limit: np.ndarray
+
+    def reset(self, seed: int | None = None) -> CellObservation:
+        """Bring the scene to a new start; the same seed gives the same start in a simulated cell."""
+        ...
+
+    def observe(self) -> CellObservation:
+        """Trigger all cameras and read the robot."""
+        ...
+
+    def command(self, twist: np.ndarray) -> None:
+        """Move the gripper with ``twist`` for one control period.
+
+        Args:
+            twist: linear then angular velocity, world frame, shape (6,), metres and radians per second; clipped to
+                ``twist_limit``.
+
+        Raises:
+            CellError: the twist is not six finite numbers, or the robot does not follow.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Halt the robot and free the cameras; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True)
+class InsertionTruth:
+    """What a simulator knows and no agent is shown.
+
+    Attributes:
+        keypoints_m: true positions as a person would label them, shape (3, 3), metres; rows as ``KEYPOINT_NAMES``.
+        depth: how far the pin is in, as a share of the hole's depth, in [0, 1].
+        visible: whether each keypoint lies inside each image, bool, shape (views, 3).
+    """
+
+    keypoints_m: np.ndarray
+    depth: float
+    visible: np.ndarray
+
+
+@runtime_checkable
+class SimulatedCell(Cell, Protocol):
+    """A cell that also knows the truth, for labels and for judging claims; never for the policy."""
+
+    def truth(self) -> InsertionTruth:
+        """The truth at this moment."""
+        ...

@@ -1,0 +1,237 @@
+"""The simulated cable cell: a gripper holds a flexible cable's plug over a socket, four calibrated cameras look on."""
+
+import os
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # software rendering where there is no GPU; must precede the import
+
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
+from actors.sim import cable
+from actors.sim.cable import CableSpec
+from actors.sim.clock import SimulatedClock
+from actors.sim.world import Surroundings, build_world, cameras_of
+from s3k_dist.errors import CellError, PreflightError
+from s3k_dist.frames import MultiViewFrame, View
+
+KEYPOINT_NAMES = ("plug_tip", "plug_base", "socket")
+TIMESTEP_S = 0.0025
+SETTLE_S = 0.5
+SERVO_STEPS = 5  # the set-point is moved on every 12.5 ms
+HOME_M = np.array([0.0, 0.0, 0.165])
+REACH_M = np.array([[-0.15, -0.15, 0.03], [0.15, 0.15, 0.3]])
+MAX_LEAD_M = 0.01  # the set-point stays this near the hand, or blocked motion would wind up
+MAX_TILT_RAD = 1.0
+
+
+@dataclass(frozen=True)
+class Randomisation:
+    """How far each episode's start strays, uniform within plus or minus each value.
+
+    Attributes:
+        bend_rad: total permanent bend of the cable, and half as much again of S-shape.
+        socket_m: socket position on the table, each axis.
+        gripper_m: gripper start, each axis.
+        tilt_rad: gripper start, each axis.
+    """
+
+    bend_rad: float = np.radians(35.0)
+    socket_m: float = 0.02
+    gripper_m: float = 0.01
+    tilt_rad: float = np.radians(10.0)
+
+
+@dataclass(frozen=True)
+class CableCellSpec:
+    """A simulated cell.
+
+    Attributes:
+        cell_id: names it; also seeds how it looks.
+        image_px: side of the square images.
+        scene_seed: textures and clutter.
+        cable: what is held and where it goes.
+        randomisation: of each episode's start.
+    """
+
+    cell_id: str = "cell0"
+    image_px: int = 128
+    scene_seed: int = 0
+    cable: CableSpec = field(default_factory=CableSpec)
+    randomisation: Randomisation = field(default_factory=Randomisation)
+
+
+class CableCell:
+    """Implements ``Cell`` and ``SimulatedCell`` on MuJoCo; time is the simulator's, as fast as the machine allows."""
+
+    twist_limit = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
+
+    def __init__(self, spec: CableCellSpec) -> None:
+        """Raises PreflightError where no OpenGL renderer can be had."""
+        self.cell_id = spec.cell_id
+        self._spec = spec
+        self._model = model = _compile(spec)
+        self._data = mujoco.MjData(model)
+        try:
+            self._renderer: mujoco.Renderer | None = mujoco.Renderer(model, spec.image_px, spec.image_px)
+        except Exception as error:  # whatever the GL loader throws means the same to a person
+            raise PreflightError(
+                f"cannot render: no working OpenGL ({error}); `s3k doctor` says what to install"
+            ) from error
+        self.cameras = cameras_of(model, spec.image_px)
+        self._surroundings = Surroundings(model)
+        self._rest_shape = model.qpos_spring.copy()
+        self._bend_joints = [
+            [int(model.joint(f"c{axis}{link}").qposadr[0]) for axis in "xy"] for link in range(cable.CABLE_LINKS)
+        ]
+        self._hand = model.body("hand").id
+        self._plug = model.body("plug").id
+        self._sites = {name: model.site(name).id for name in ("grasp", "tip", "base", "opening")}
+        self._clock = SimulatedClock()
+        self._sequence = 0
+        self._target_m = HOME_M.copy()
+        self._target_rad = np.zeros(3)
+
+    def reset(self, seed: int | None = None) -> CellObservation:
+        """Bend the cable, move the socket, the gripper, the clutter and the light; then let the cable settle."""
+        rng = np.random.default_rng(seed)
+        model, data, spread = self._model, self._data, self._spec.randomisation
+        self._surroundings.randomise(rng)
+        mujoco.mj_resetData(model, data)
+        model.qpos_spring[:] = self._rest_shape
+        for addresses, angles in zip(self._bend_joints, _random_bend(rng, spread.bend_rad), strict=True):
+            model.qpos_spring[addresses] = data.qpos[addresses] = angles
+        data.mocap_pos[0, :2] = rng.uniform(-spread.socket_m, spread.socket_m, 2)
+        self._target_m = HOME_M + rng.uniform(-spread.gripper_m, spread.gripper_m, 3)
+        self._target_rad = rng.uniform(-spread.tilt_rad, spread.tilt_rad, 3)
+        data.qpos[:3] = data.ctrl[:3] = self._target_m
+        data.qpos[3:6] = data.ctrl[3:6] = self._target_rad
+        mujoco.mj_step(model, data, nstep=round(SETTLE_S / TIMESTEP_S))
+        mujoco.mj_forward(model, data)
+        return self.observe()
+
+    def command(self, twist: np.ndarray) -> None:
+        """Integrate ``twist`` into the servo's set-point over one control period."""
+        twist = np.asarray(twist, dtype=np.float64)
+        if twist.shape != (6,) or not np.isfinite(twist).all():
+            raise CellError(f"cell {self.cell_id!r}: expected a twist of six finite numbers, got {twist!r}")
+        twist = np.clip(twist, -self.twist_limit, self.twist_limit)
+        data, tick_s = self._data, TIMESTEP_S * SERVO_STEPS
+        for _ in range(round(CONTROL_PERIOD_S / tick_s)):
+            lead = np.clip(self._target_m + twist[:3] * tick_s - data.qpos[:3], -MAX_LEAD_M, MAX_LEAD_M)
+            self._target_m = np.clip(data.qpos[:3] + lead, *REACH_M)
+            turned = self._target_rad + np.linalg.solve(_angular_jacobian(data.qpos[3:6]), twist[3:]) * tick_s
+            self._target_rad = np.clip(turned, -MAX_TILT_RAD, MAX_TILT_RAD)
+            data.ctrl[:3], data.ctrl[3:6] = self._target_m, self._target_rad
+            mujoco.mj_step(self._model, data, nstep=SERVO_STEPS)
+        mujoco.mj_forward(self._model, data)
+        self._clock.advance(CONTROL_PERIOD_S)
+
+    def observe(self) -> CellObservation:
+        """Render every camera and read the gripper."""
+        now = self._clock.now_ns()
+        views = tuple(View(camera, self.render(camera.name), now) for camera in self.cameras)
+        frame = MultiViewFrame(self.cell_id, self._sequence, now, views)
+        self._sequence += 1
+        return CellObservation(frame, self._gripper())
+
+    def resume_after(self, sequence: int) -> None:
+        """Number the next frame ``sequence + 1``: a cell that comes back never repeats a frame's name."""
+        self._sequence = sequence + 1
+
+    def truth(self) -> InsertionTruth:
+        """True keypoints, as a person labels them, and true depth."""
+        position = {name: self._data.site_xpos[site].copy() for name, site in self._sites.items()}
+        into_hole = np.array([0.0, 0.0, -1.0])
+        depth_m = float((position["tip"] - position["opening"]) @ into_hole)
+        lateral_m = np.linalg.norm((position["tip"] - position["opening"])[:2])
+        inside = depth_m > 0 and lateral_m < cable.PIN_RADIUS_M + self._spec.cable.clearance_m + 0.001
+        # Section 6.2: once the tip is inside, a person clicks the opening in its place.
+        tip = position["opening"] if inside else position["tip"]
+        keypoints = np.stack([tip, position["base"], position["opening"]])
+        depth = float(np.clip(depth_m / cable.HOLE_DEPTH_M, 0, 1)) if inside else 0.0
+        return InsertionTruth(keypoints, depth, self._in_view(keypoints))
+
+    def plug_pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """True tip and insertion axis of the plug, each of shape (3,), metres and unit: for the scripted expert."""
+        tip, base = self._data.site_xpos[self._sites["tip"]], self._data.site_xpos[self._sites["base"]]
+        return tip.copy(), (tip - base) / np.linalg.norm(tip - base)
+
+    def gripper_m(self) -> np.ndarray:
+        """True position of the grasp point, shape (3,), metres."""
+        return self._data.site_xpos[self._sites["grasp"]].copy()
+
+    def render(self, camera: str) -> np.ndarray:
+        """RGB uint8 image of one camera, shape (image_px, image_px, 3)."""
+        if self._renderer is None:
+            raise CellError(f"cell {self.cell_id!r} was stopped")
+        self._renderer.update_scene(self._data, camera)
+        return np.array(self._renderer.render())
+
+    def stop(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _gripper(self) -> GripperState:
+        velocity = np.zeros(6)
+        mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, self._hand, velocity, 0)
+        rotation = np.zeros(3)
+        mujoco.mju_quat2Vel(rotation, self._data.xquat[self._hand], 1.0)
+        return GripperState(self._data.site_xpos[self._sites["grasp"]].copy(), rotation, velocity[3:], velocity[:3])
+
+    def _in_view(self, points_m: np.ndarray) -> np.ndarray:
+        seen = []
+        for camera in self.cameras:
+            pixels = (points_m @ camera.rotation.T + camera.translation_m) @ camera.intrinsics.T
+            pixels = pixels[:, :2] / pixels[:, 2:]
+            seen.append(((pixels >= 0) & (pixels <= [camera.width_px - 1, camera.height_px - 1])).all(axis=1))
+        return np.stack(seen)
+
+
+def _compile(spec: CableCellSpec) -> mujoco.MjModel:
+    world = build_world(spec.scene_seed)
+    text = f"""
+<mujoco model="cable_cell">
+ <compiler angle="degree"/>
+ <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="5"/>
+ <visual>
+  <global offwidth="960" offheight="960"/>
+  <quality shadowsize="1024" offsamples="4" numslices="16" numstacks="8" numquads="2"/>
+  <map znear=".05" zfar="20"/>
+  <headlight ambient=".42 .42 .42" diffuse=".3 .3 .3" specular=".1 .1 .1"/>
+ </visual>
+ <statistic extent="0.4" center="0 0 0.05"/>
+ <default>
+  <geom solref="0.006 1" friction="{spec.cable.friction} .005 .0001"/>
+  <default class="look"><geom contype="0" conaffinity="0" mass="0"/></default>
+  <default class="socket"><geom contype="1" conaffinity="6" rgba=".3 .31 .34 1"/></default>
+  <default class="plug"><geom contype="2" conaffinity="1" condim="3"/></default>
+  <default class="cable"><geom contype="2" conaffinity="1" condim="3" rgba=".07 .07 .08 1"/></default>
+  <default class="grip"><geom contype="4" conaffinity="1" mass="0"/></default>
+ </default>
+ <asset>{world.asset}</asset>
+ <worldbody>{world.worldbody}{cable.socket(spec.cable)}{cable.gripper_with_cable(spec.cable)}</worldbody>
+ <actuator>{cable.gantry_actuators()}</actuator>
+</mujoco>"""
+    return mujoco.MjModel.from_xml_string(text, assets=world.files)
+
+
+def _random_bend(rng: np.random.Generator, bend_rad: float) -> np.ndarray:
+    """Permanent bend of each link about x and y, shape (CABLE_LINKS, 2): an arc, and an S on top of it."""
+    arc, arc_heading = rng.uniform(-bend_rad, bend_rad), rng.uniform(0, 2 * np.pi)
+    wave, wave_heading = rng.uniform(-0.5, 0.5) * bend_rad, rng.uniform(0, 2 * np.pi)
+    along = (np.arange(cable.CABLE_LINKS) + 0.5) / cable.CABLE_LINKS
+    ripple = wave / cable.CABLE_LINKS * np.pi / 2 * np.sin(2 * np.pi * along)
+    heading = np.array([np.cos(arc_heading), np.sin(arc_heading)])
+    wave_direction = np.array([np.cos(wave_heading), np.sin(wave_heading)])
+    return arc / cable.CABLE_LINKS * heading + ripple[:, None] * wave_direction
+
+
+def _angular_jacobian(angles_rad: np.ndarray) -> np.ndarray:
+    """Maps rates of the intrinsic x-y-z hinges to angular velocity in the world, shape (3, 3)."""
+    cx, sx, cy, sy = np.cos(angles_rad[0]), np.sin(angles_rad[0]), np.cos(angles_rad[1]), np.sin(angles_rad[1])
+    return np.array([[1, 0, sy], [0, cx, -sx * cy], [0, sx, cx * cy]])

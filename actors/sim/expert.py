@@ -1,0 +1,36 @@
+"""A scripted expert on the simulator's true state: resolved-rate control, for demonstrations only."""
+
+import numpy as np
+
+from actors.sim.cell import CableCell
+
+ALIGN_RATE = 2.5  # 1/s
+INSERT_SPEED_M_S = 0.05
+HOVER_M = 0.008
+INTO_HOLE = np.array([0.0, 0.0, -1.0])
+
+
+def expert_twist(cell: CableCell) -> np.ndarray:
+    """Align the plug above the opening, then push: the gripper's twist, world frame, shape (6,), within the limits."""
+    tip, axis = cell.plug_pose()
+    keypoints = cell.truth().keypoints_m
+    base, opening = keypoints[1], keypoints[2]
+    depth = (tip - opening) @ INTO_HOLE
+    lateral = (tip - opening) - depth * INTO_HOLE
+    misaligned = np.arccos(np.clip(axis @ INTO_HOLE, -1, 1))
+    if depth > 0.002:
+        aside = (base - opening) - ((base - opening) @ INTO_HOLE) * INTO_HOLE
+        tip_velocity = -2.0 * aside + INSERT_SPEED_M_S * INTO_HOLE
+        angular = 1.0 * np.cross(axis, INTO_HOLE)
+    else:
+        ready = np.linalg.norm(lateral) < 0.003 and misaligned < 0.15
+        # Back off further the worse the alignment, so that the pin never drags over the rim.
+        slack = 1.5 * max(0.0, float(np.linalg.norm(lateral)) - 0.002) + 0.05 * max(0.0, misaligned - 0.1)
+        advance = 0.8 * INSERT_SPEED_M_S if ready else ALIGN_RATE * (-(HOVER_M + min(0.03, slack)) - depth)
+        tip_velocity = -ALIGN_RATE * lateral + advance * INTO_HOLE
+        angular = 2.0 * np.cross(axis, INTO_HOLE)
+    lever = tip - cell.gripper_m()
+    twist = np.concatenate([tip_velocity - np.cross(angular, lever), angular])
+    # Scale the whole translation: clipping one axis would bend the path into the rim.
+    twist[:3] /= max(1.0, np.abs(twist[:3] / cell.twist_limit[:3]).max())
+    return np.clip(twist, -cell.twist_limit, cell.twist_limit)

@@ -1,0 +1,87 @@
+"""What a training image goes through: a camera-exact warp, another light, another sensor, something in the way."""
+
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from s3k_dist.geometry.projection import Cameras
+from s3k_dist.geometry.warp import CameraWarp, warp_images
+
+
+class AugmentConfig(BaseModel):
+    """How far each augmentation goes. Zero switches one off.
+
+    Attributes:
+        roll_rad: camera roll, plus or minus. Fixed cameras roll little in life; more only costs capacity.
+        log_zoom: logarithm of the focal length's factor, plus or minus.
+        shift_px: of the principal point, plus or minus, at 128 px (scales with the image).
+        contrast: relative, plus or minus.
+        tint: relative for each colour, and as an offset.
+        noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
+        occlusion: probability that a random patch hides part of an image.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    roll_rad: float = Field(0.35, ge=0)
+    log_zoom: float = Field(0.2, ge=0)
+    shift_px: float = Field(10.0, ge=0)
+    contrast: float = Field(0.3, ge=0)
+    tint: float = Field(0.1, ge=0)
+    noise: float = Field(0.03, ge=0)
+    occlusion: float = Field(0.3, ge=0, le=1)
+
+
+def normalised(images: UInt8[Tensor, "*batch height width 3"]) -> Float[Tensor, "*batch 3 height width"]:
+    """Bytes to what the network sees: RGB in [-0.5, 0.5], channels before pixels."""
+    return images.movedim(-1, -3).float() / 255 - 0.5
+
+
+def augment(
+    images: Float[Tensor, "batch views 3 height width"],
+    cameras: Cameras,
+    config: AugmentConfig,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "batch views 3 height width"], Cameras]:
+    """Warped and recoloured images, and the cameras that would have taken them."""
+    batch, views = images.shape[:2]
+    warp = CameraWarp.random(
+        (batch, views),
+        max_roll_rad=config.roll_rad,
+        max_log_zoom=config.log_zoom,
+        max_shift_px=config.shift_px * images.shape[-1] / 128,
+        generator=generator,
+    )
+    warped = warp_images(images.flatten(0, 1), warp.affine(cameras).flatten(0, 1).float())
+    coloured = occlude(recolour(warped, config, generator), config, generator)
+    return coloured.unflatten(0, (batch, views)), warp.cameras(cameras)
+
+
+def recolour(
+    images: Float[Tensor, "images 3 height width"], config: AugmentConfig, generator: torch.Generator
+) -> Float[Tensor, "images 3 height width"]:
+    """Contrast, tint and sensor noise, each image by itself: cameras of one cell differ."""
+    count = images.shape[0]
+    contrast = 1 + config.contrast * _uniform((count, 1, 1, 1), generator)
+    gain = 1 + config.tint * _uniform((count, 3, 1, 1), generator)
+    offset = config.tint * _uniform((count, 3, 1, 1), generator)
+    return images * contrast * gain + offset + config.noise * torch.randn(images.shape, generator=generator)
+
+
+def occlude(
+    images: Float[Tensor, "images 3 height width"], config: AugmentConfig, generator: torch.Generator
+) -> Float[Tensor, "images 3 height width"]:
+    """A rectangle of one colour over some of the images, an eighth to a third of a side long."""
+    height, width = images.shape[-2:]
+    for image in images:
+        chance, u, v, w, h = torch.rand(5, generator=generator).tolist()
+        if chance < config.occlusion:
+            top, left = int(v * height), int(u * width)
+            down, across = int(height * (0.125 + 0.2 * h)), int(width * (0.125 + 0.2 * w))
+            image[:, top : top + down, left : left + across] = torch.rand(3, 1, 1, generator=generator) - 0.5
+    return images
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return 2 * torch.rand(shape, generator=generator) - 1

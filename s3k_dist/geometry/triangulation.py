@@ -1,0 +1,100 @@
+"""Eq. 2: the point nearest to weighted rays, in closed form, with its covariance from the same least squares."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from s3k_dist.errors import TooFewViewsError
+from s3k_dist.geometry.projection import Cameras, project, rays
+
+
+def triangulate(
+    pixels: Float[Tensor, "... views keypoints 2"],
+    weights: Float[Tensor, "... views keypoints"],
+    cameras: Cameras,
+) -> Float[Tensor, "... keypoints 3"]:
+    """Eq. 2: the world points, in metres, that minimise the weighted squared distance to the rays through ``pixels``.
+
+    At least two rays of positive weight that are not parallel determine a point; fewer give a non-finite one, or raise
+    ``torch.linalg.LinAlgError``. :func:`triangulate_labels` checks.
+    """
+    normal, offset = _normal_equations(pixels, weights, cameras)
+    return torch.linalg.solve(normal, offset[..., None])[..., 0]
+
+
+def covariance(
+    pixels: Float[Tensor, "... views keypoints 2"],
+    weights: Float[Tensor, "... views keypoints"],
+    cameras: Cameras,
+    points_m: Float[Tensor, "... keypoints 3"],
+    noise_px: Float[Tensor, "... views keypoints"],
+) -> Float[Tensor, "... keypoints 3 3"]:
+    """Covariance of the estimate of Eq. 2 under independent pixel noise, world frame, square metres.
+
+    ``x = A^-1 sum_c w_c P_c a_c`` with ``P_c = I - d_c d_c^T``, so noise that moves ray ``c`` sideways by ``s_c`` at
+    the point gives ``A^-1 (sum_c w_c^2 s_c^2 P_c) A^-1``.
+
+    Args:
+        pixels: where each view detected the keypoint.
+        weights: the weights that the estimate was made with.
+        cameras: leading shape (..., views).
+        points_m: the estimate, metres.
+        noise_px: standard deviation of a detection along each image axis, pixels.
+    """
+    projector = _projectors(rays(pixels, cameras))
+    normal = (weights[..., None, None] * projector).sum(-4)
+    range_m = (points_m[..., None, :, :] - cameras.centre_m[..., :, None, :]).norm(dim=-1)
+    focal_px = torch.linalg.det(cameras.intrinsics[..., :2, :2]).sqrt()[..., None]
+    sideways_m = noise_px * range_m / focal_px
+    spread = ((weights * sideways_m).square()[..., None, None] * projector).sum(-4)
+    inverse = torch.linalg.inv(normal)
+    return inverse @ spread @ inverse
+
+
+def reprojection_residual(
+    points_m: Float[Tensor, "... keypoints 3"], pixels: Float[Tensor, "... views keypoints 2"], cameras: Cameras
+) -> Float[Tensor, "... views keypoints"]:
+    """Distance in each view between the re-projected points and ``pixels``, in pixels."""
+    reprojected, _ = project(points_m, cameras)
+    return (reprojected - pixels).norm(dim=-1)
+
+
+def triangulate_labels(
+    pixels: Float[Tensor, "... views keypoints 2"],
+    clicked: Bool[Tensor, "... views keypoints"],
+    cameras: Cameras,
+) -> Float[Tensor, "... keypoints 3"]:
+    """World points, in metres, from clicks in at least two views each (section 3.1).
+
+    Args:
+        pixels: the clicks; ignored where ``clicked`` is false.
+        clicked: which keypoints were clicked in which views.
+        cameras: leading shape (..., views).
+
+    Raises:
+        TooFewViewsError: a keypoint was clicked in fewer than two views.
+    """
+    counts = clicked.sum(dim=-2)
+    if (counts < 2).any():
+        worst = (counts < 2).nonzero()[0].tolist()
+        raise TooFewViewsError(
+            f"keypoint {worst[-1]} is labelled in {int(counts[tuple(worst)])} view(s); "
+            f"expected at least 2 of the {clicked.shape[-2]} there are"
+        )
+    safe = torch.where(clicked[..., None], pixels, cameras.intrinsics[..., :, None, :2, 2])
+    return triangulate(safe, clicked.to(pixels.dtype), cameras)
+
+
+def _normal_equations(
+    pixels: Float[Tensor, "... views keypoints 2"],
+    weights: Float[Tensor, "... views keypoints"],
+    cameras: Cameras,
+) -> tuple[Float[Tensor, "... keypoints 3 3"], Float[Tensor, "... keypoints 3"]]:
+    weighted = weights[..., None, None] * _projectors(rays(pixels, cameras))
+    offset = torch.einsum("...vkij,...vj->...ki", weighted, cameras.centre_m)
+    return weighted.sum(-4), offset
+
+
+def _projectors(directions: Float[Tensor, "... 3"]) -> Float[Tensor, "... 3 3"]:
+    identity = torch.eye(3, dtype=directions.dtype, device=directions.device)
+    return identity - directions[..., :, None] * directions[..., None, :]

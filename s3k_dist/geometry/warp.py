@@ -1,0 +1,108 @@
+"""Camera-exact augmentation: image warps that are themselves a change of camera.
+
+Rolling a camera, changing its focal length and shifting its principal point move pixels by an affine map, whatever the
+scene. So a warped image has an exact camera, and a label stays geometrically true in it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from s3k_dist.geometry.projection import Cameras
+
+
+@dataclass(frozen=True)
+class CameraWarp:
+    """One warp for each camera of a batch.
+
+    Attributes:
+        roll_rad: rotation of the camera about its optical axis.
+        zoom: factor on the focal length.
+        shift_px: of the principal point.
+    """
+
+    roll_rad: Float[Tensor, "..."]
+    zoom: Float[Tensor, "..."]
+    shift_px: Float[Tensor, "... 2"]
+
+    @classmethod
+    def random(
+        cls,
+        shape: tuple[int, ...],
+        *,
+        max_roll_rad: float = math.pi,
+        max_log_zoom: float = 0.25,
+        max_shift_px: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> "CameraWarp":
+        """Uniform in roll, in the logarithm of zoom and in shift, each within plus or minus its bound."""
+
+        def uniform(*size: int) -> Tensor:
+            return 2 * torch.rand(size, generator=generator) - 1
+
+        return cls(
+            max_roll_rad * uniform(*shape), torch.exp(max_log_zoom * uniform(*shape)), max_shift_px * uniform(*shape, 2)
+        )
+
+    @property
+    def _spin(self) -> Float[Tensor, "... 2 2"]:
+        cos, sin = torch.cos(self.roll_rad), torch.sin(self.roll_rad)
+        return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+
+    def affine(self, cameras: Cameras) -> Float[Tensor, "... 2 3"]:
+        """The map ``[A | b]`` from pixels of the cameras to pixels of the warped cameras."""
+        focal, principal = cameras.intrinsics[..., :2, :2], cameras.intrinsics[..., :2, 2]
+        # Conjugated by the focal lengths, so that it is a roll for pixels that are not square, too.
+        linear = self.zoom[..., None, None] * (focal @ self._spin.to(focal.dtype) @ torch.linalg.inv(focal))
+        offset = principal + self.shift_px - (linear @ principal[..., None])[..., 0]
+        return torch.cat([linear, offset[..., None]], dim=-1)
+
+    def cameras(self, cameras: Cameras) -> Cameras:
+        """The cameras that would have taken the warped images."""
+        dtype = cameras.intrinsics.dtype
+        spin = self._spin.to(dtype)
+        roll = torch.zeros_like(cameras.rotation)
+        roll[..., :2, :2] = spin
+        roll[..., 2, 2] = 1
+        intrinsics = cameras.intrinsics.clone()
+        intrinsics[..., :2, :2] = self.zoom[..., None, None].to(dtype) * cameras.intrinsics[..., :2, :2]
+        intrinsics[..., :2, 2] = cameras.intrinsics[..., :2, 2] + self.shift_px
+        distortion = cameras.distortion.clone()
+        # (p2, p1) turns with the camera; the radial terms do not notice.
+        tangent = cameras.distortion[..., [3, 2]]
+        distortion[..., [3, 2]] = (spin @ tangent[..., None])[..., 0]
+        translation = (roll @ cameras.translation_m[..., None])[..., 0]
+        return Cameras(intrinsics, distortion, roll @ cameras.rotation, translation)
+
+
+def warp_pixels(
+    pixels: Float[Tensor, "... keypoints 2"], affine: Float[Tensor, "... 2 3"]
+) -> Float[Tensor, "... keypoints 2"]:
+    """Where ``pixels`` go under ``affine``."""
+    return torch.einsum("...ij,...kj->...ki", affine[..., :2], pixels) + affine[..., None, :, 2]
+
+
+def invert_affine(affine: Float[Tensor, "... 2 3"]) -> Float[Tensor, "... 2 3"]:
+    """The map back."""
+    linear = torch.linalg.inv(affine[..., :2])
+    return torch.cat([linear, -(linear @ affine[..., 2:])], dim=-1)
+
+
+def warp_images(
+    images: Float[Tensor, "images channels height width"], affine: Float[Tensor, "images 2 3"]
+) -> Float[Tensor, "images channels height width"]:
+    """The images that the warped cameras would have taken, bilinear, mirrored beyond the border."""
+    height, width = images.shape[-2:]
+    back = invert_affine(affine)
+    # grid_sample counts from -1 to 1 over the image's outer edges: u = (x + 1) W / 2 - 1/2.
+    half = images.new_tensor([width / 2, height / 2])
+    centre = half - 0.5
+    linear = back[..., :2] * (half / half[:, None])
+    offset = ((back[..., :2] @ centre[:, None])[..., 0] + back[..., 2] - centre) / half
+    theta = torch.cat([linear, offset[..., None]], dim=-1).to(images.dtype)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -1,0 +1,147 @@
+"""Frames in, keypoints with uncertainty out: the trained network, Eq. 5 and Eq. 2 in one call."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from s3k_dist.errors import FrameError
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.frames import MultiViewFrame, stack_images
+from s3k_dist.geometry.projection import Cameras
+from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate
+from s3k_dist.keypoints.heatmap import decode, detection_weight
+from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
+from s3k_dist.weights import ModelManifest, WeightsRegistry
+
+MODEL_KIND = "keypoints"
+NOISE_METRIC = "noise_px"
+DEFAULT_NOISE_PX = 1.0
+
+
+class KeypointDetector:
+    """A trained keypoint model of one version; satisfies the feature service's ``Detector``.
+
+    Args:
+        network: shape of the network.
+        weights: its state dict.
+        version: of the model.
+        published_at_ns: nanoseconds since the Unix epoch.
+        noise_px: standard deviation of a detection along each image axis, measured on held-out labels. Sets the scale
+            of the covariances; a frame whose views agree less than that gets a larger one.
+    """
+
+    def __init__(
+        self,
+        network: NetworkConfig,
+        weights: Mapping[str, Tensor],
+        *,
+        version: int = 0,
+        published_at_ns: int = 0,
+        noise_px: float = DEFAULT_NOISE_PX,
+    ) -> None:
+        self.version = version
+        self.published_at_ns = published_at_ns
+        self.keypoint_names = network.keypoint_names
+        self.image_size_px = network.image_size_px
+        self.config = network
+        self._noise_px = noise_px
+        self._network = KeypointNetwork(network)
+        self._network.load_state_dict(dict(weights))
+        self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, registry: WeightsRegistry, version: int) -> "KeypointDetector":
+        """The model of one version.
+
+        Raises:
+            StorageError: the version is missing or damaged.
+        """
+        weights, manifest = registry.load(version)
+        return cls(
+            NetworkConfig.model_validate(manifest.config),
+            weights,
+            version=version,
+            published_at_ns=manifest.created_at_ns,
+            noise_px=manifest.metrics.get(NOISE_METRIC, DEFAULT_NOISE_PX),
+        )
+
+    def detect(self, frames: Sequence[MultiViewFrame]) -> list[FrameFeatures]:
+        """The keypoints of frames that share their number of views.
+
+        Raises:
+            FrameError: a frame has fewer than two views, or images that are not ``image_size_px`` square.
+        """
+        if not frames:
+            return []
+        for frame in frames:
+            self._require_usable(frame)
+        images = torch.from_numpy(stack_images(frames))
+        cameras = stack_cameras(frames)
+        log_heatmaps = self.heatmaps(images)
+        size, network = self.config.heatmap_size, self.config
+        with torch.inference_mode():
+            decoded = decode(log_heatmaps, size, size, stride=network.stride)
+            pixels, weights = decoded.pixels.double(), detection_weight(decoded.deviation, sigma=network.sigma).double()
+            points = triangulate(pixels, weights, cameras)
+            residual = reprojection_residual(points, pixels, cameras)
+            noise = self._noise_of(residual, weights)
+            spread = covariance(pixels, weights, cameras, points, noise)
+        return [
+            FrameFeatures(
+                cell_id=frame.cell_id,
+                sequence=frame.sequence,
+                captured_at_ns=frame.captured_at_ns,
+                model_version=self.version,
+                keypoint_names=self.keypoint_names,
+                camera_names=tuple(camera.name for camera in frame.cameras),
+                positions_m=points[index].numpy(),
+                covariance_m2=spread[index].numpy(),
+                pixels=pixels[index].numpy(),
+                confidence=weights[index].numpy(),
+                residual_px=residual[index].numpy(),
+            )
+            for index, frame in enumerate(frames)
+        ]
+
+    def heatmaps(self, images: Tensor) -> Float[Tensor, "frames views keypoints cells"]:
+        """Log-probabilities; ``images`` are RGB uint8, shape (frames, views, height, width, 3)."""
+        with torch.inference_mode():
+            flat = images.flatten(0, 1).movedim(-1, 1).float() / 255 - 0.5
+            return self._network(flat.contiguous(memory_format=torch.channels_last)).unflatten(0, images.shape[:2])
+
+    def _noise_of(
+        self, residual: Float[Tensor, "frames views keypoints"], weights: Float[Tensor, "frames views keypoints"]
+    ) -> Float[Tensor, "frames views keypoints"]:
+        """Measured noise, or what this frame's own disagreement says where that is more.
+
+        V views give 2V equations for 3 unknowns, so the residuals estimate the variance with 2V - 3 degrees of freedom.
+        """
+        freedom = 2 * residual.shape[1] - 3
+        share = weights / weights.mean(1, keepdim=True)
+        seen = ((share * residual.square()).sum(1, keepdim=True) / freedom).sqrt()
+        return seen.clamp_min(self._noise_px).expand_as(residual)
+
+    def _require_usable(self, frame: MultiViewFrame) -> None:
+        frame.require_views(2)
+        size = self.image_size_px
+        for view in frame.views:
+            if view.image.shape[:2] != (size, size):
+                height, width = view.image.shape[:2]
+                raise FrameError(
+                    f"frame {frame.frame_id}, view {view.camera.name!r}: image is {width} x {height} px; "
+                    f"model version {self.version} expects {size} x {size}"
+                )
+
+
+def stack_cameras(frames: Sequence[MultiViewFrame]) -> Cameras:
+    """Cameras of frames of one layout, leading shape (frames, views), double precision."""
+    views = len(frames[0].views)
+    flat = Cameras.stack([camera for frame in frames for camera in frame.cameras])
+    return Cameras(
+        *(
+            getattr(flat, field).unflatten(0, (len(frames), views))
+            for field in ("intrinsics", "distortion", "rotation", "translation_m")
+        )
+    )

@@ -1,0 +1,70 @@
+"""Heatmaps: Gaussian targets, soft-argmax with variance, and the detection weight of Eq. 5.
+
+A heatmap has one cell for each ``stride`` x ``stride`` block of image pixels. Cell ``h`` covers the image pixels whose
+centres average to ``stride * (h + 1/2) - 1/2``, so pixels and cells convert without a half-pixel slip.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Decoded(NamedTuple):
+    """A heatmap's moments."""
+
+    pixels: Float[Tensor, "*batch 2"]
+    """Mean, image pixels."""
+    deviation: Float[Tensor, "*batch"]
+    """Square root of the variance along one axis, heatmap cells."""
+
+
+def cells_from_pixels(pixels: Tensor, stride: int) -> Tensor:
+    """Image pixels to heatmap cells."""
+    return (pixels + 0.5) / stride - 0.5
+
+
+def pixels_from_cells(cells: Tensor, stride: int) -> Tensor:
+    """Heatmap cells to image pixels."""
+    return (cells + 0.5) * stride - 0.5
+
+
+def gaussian_log_target(
+    pixels: Float[Tensor, "*batch 2"], height: int, width: int, *, sigma: float, stride: int
+) -> Float[Tensor, "*batch cells"]:
+    """Logarithm of ``H_ck`` (section 3.1), normalised over the ``height * width`` cells.
+
+    Args:
+        pixels: centres, image pixels; may lie outside.
+        height: cells.
+        width: cells.
+        sigma: width of the Gaussian, cells.
+        stride: image pixels to a cell.
+    """
+    centre = cells_from_pixels(pixels, stride)
+    across = torch.arange(width, dtype=pixels.dtype, device=pixels.device)
+    down = torch.arange(height, dtype=pixels.dtype, device=pixels.device)
+    row = -(across - centre[..., 0:1]).square() / (2 * sigma**2)
+    column = -(down - centre[..., 1:2]).square() / (2 * sigma**2)
+    # The Gaussian is separable: normalising each axis normalises the product.
+    row, column = row.log_softmax(-1), column.log_softmax(-1)
+    return (column[..., :, None] + row[..., None, :]).flatten(-2)
+
+
+def decode(log_heatmap: Float[Tensor, "*batch cells"], height: int, width: int, *, stride: int) -> Decoded:
+    """Soft-argmax: mean in image pixels and standard deviation in cells of ``exp(log_heatmap)``."""
+    probability = log_heatmap.exp().unflatten(-1, (height, width))
+    across = torch.arange(width, dtype=probability.dtype, device=probability.device)
+    down = torch.arange(height, dtype=probability.dtype, device=probability.device)
+    row, column = probability.sum(-2), probability.sum(-1)
+    mean_u, mean_v = (row * across).sum(-1), (column * down).sum(-1)
+    variance_u = (row * (across - mean_u[..., None]).square()).sum(-1)
+    variance_v = (column * (down - mean_v[..., None]).square()).sum(-1)
+    variance = (variance_u + variance_v) / 2
+    return Decoded(pixels_from_cells(torch.stack([mean_u, mean_v], -1), stride), variance.clamp_min(0).sqrt())
+
+
+def detection_weight(deviation: Float[Tensor, "*batch"], *, sigma: float) -> Float[Tensor, "*batch"]:
+    """Eq. 5: falls as a heatmap grows wider than about twice the target's ``sigma``, never to zero."""
+    return torch.sigmoid(3 * torch.tanh(5 * (1 - deviation / 2 / sigma)))
