@@ -1,0 +1,29 @@
+"""Small records of one cell."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from s3k_dist.frames import MultiViewFrame, View
+from s3k_dist.geometry.camera import Camera
+from s3k_dist.stream.record import StreamRecord
+
+MakeRecord = Callable[..., StreamRecord]
+
+
+@pytest.fixture
+def make_record() -> MakeRecord:
+    def make(sequence: int, cell_id: str = "sim0", size: int = 8) -> StreamRecord:
+        intrinsics = np.array([[10.0, 0, 3.5], [0, 10.0, 3.5], [0, 0, 1]])
+        views = tuple(
+            View(
+                Camera(f"cam{i}", size, size, intrinsics, np.zeros(5), np.eye(3), np.zeros(3)),
+                np.random.default_rng(sequence).integers(0, 256, (size, size, 3), dtype=np.uint8),
+                1_000 + sequence,
+            )
+            for i in range(2)
+        )
+        return StreamRecord(MultiViewFrame(cell_id, sequence, 1_000 + sequence, views), "episode", sequence, 3)
+
+    return make
