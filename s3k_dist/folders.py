@@ -12,8 +12,8 @@ def make_folder(path: Path) -> None:
     Raises:
         StorageError: it cannot be made, or a file is in the way.
     """
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)  # another process may make it at the same moment
             sync_folder(folder.parent)

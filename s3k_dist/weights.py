@@ -162,8 +162,11 @@ class WeightsRegistry:
 
     def versions(self) -> list[int]:
         """All published versions, oldest first."""
-        folders = self.root.glob("v*") if self.root.is_dir() else ()
-        return sorted(int(f.name[1:]) for f in folders if f.name[1:].isdecimal() and (f / MANIFEST_NAME).is_file())
+        try:
+            folders = [f for f in self.root.glob("v*") if f.name[1:].isdecimal() and (f / MANIFEST_NAME).is_file()]
+        except OSError as error:
+            raise StorageError(f"cannot read the weights folder {self.root}: {_reason(error)}") from error
+        return sorted(int(folder.name[1:]) for folder in folders)
 
     def history(self) -> tuple[PromotionEvent, ...]:
         """Every promotion and roll-back, oldest first."""
@@ -211,7 +214,7 @@ class WeightsRegistry:
         write_atomic(self.root / POINTER_NAME, pointer.model_dump_json(indent=1).encode())
 
     def _require_version(self, version: int) -> None:
-        if not (self._folder(version) / MANIFEST_NAME).is_file():
+        if version not in self.versions():
             raise StorageError(f"no version {version} in {self.root}; available: {self._available()}")
 
     def _clear_abandoned(self) -> None:

@@ -3,10 +3,13 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from s3k_dist.errors import StorageError
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
 HANG_GUARD_S = 60.0
+NOBODY = 65534
 MANIFEST = ModelManifest(kind="keypoints", config={"channels": [16, 32], "sigma_px": 2.0}, metrics={"rms_px": 0.9})
 
 PUBLISH_FOR_EVER = """
@@ -180,14 +184,32 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> 
         WeightsRegistry(tmp_path / "file" / "weights").publish(some_weights(), MANIFEST)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write in read-only folders")
-def test_a_read_only_folder_is_refused_in_one_line(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(StorageError, match=r"cannot write .*Permission denied"):
-            WeightsRegistry(tmp_path).publish(some_weights(), MANIFEST)
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.fixture
+def read_only_folder(registry: WeightsRegistry) -> Iterator[Path]:
+    """A folder that this process may read and not write; root, who may write anywhere, becomes nobody meanwhile."""
+    registry.publish(some_weights(), MANIFEST)  # and with it all that is imported late
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(registry.root / "v000001", folder / "v000001")
+        folder.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
+
+
+def test_a_read_only_folder_is_refused_in_one_line_and_still_read(read_only_folder: Path) -> None:
+    registry = WeightsRegistry(read_only_folder)
+
+    with pytest.raises(StorageError, match=r"cannot write .*Permission denied"):
+        registry.publish(some_weights(), MANIFEST)
+    with pytest.raises(StorageError, match=r"cannot write .*Permission denied"):
+        registry.promote(1)
+    assert registry.load(1)[1].version == 1
 
 
 def test_a_full_disk_leaves_nothing_half_written(registry: WeightsRegistry) -> None:

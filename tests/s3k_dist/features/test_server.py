@@ -103,7 +103,7 @@ def test_a_model_is_swapped_under_load_without_one_failed_request(serve: Any, mo
     stop = threading.Event()
 
     def cell(number: int) -> list[int]:
-        versions = []
+        versions: list[int] = []
         with FeatureClient(service.address, deadline_s=HANG_GUARD_S, retries=0) as client:
             while not stop.is_set():
                 versions.append(
