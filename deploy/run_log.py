@@ -1,0 +1,156 @@
+"""The log of a run: every scalar as a line of JSON, for the report, and to TensorBoard, for whoever watches.
+
+A line of ``metrics.jsonl``::
+
+    {"t_s": 412.8, "series": "policy/success_rate", "value": 0.8, "step": 1234}
+"""
+
+import json
+import math
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from s3k_dist.errors import StorageError
+from s3k_dist.folders import make_folder
+
+METRICS_FILE = "metrics.jsonl"
+TENSORBOARD_FOLDER = "tensorboard"
+FLUSH_TENSORBOARD_S = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One metric over time; N entries in the order they were logged.
+
+    Attributes:
+        t_s: seconds since the run began, pauses between stop and resume not counted, shape (N,).
+        step: the run's own count at that moment, NaN where none was given, shape (N,).
+        value: shape (N,); NaN where the value was not finite.
+    """
+
+    t_s: np.ndarray
+    step: np.ndarray
+    value: np.ndarray
+
+
+class RunLog:
+    """Appends scalars to a run's folder, from any thread::
+
+        with RunLog(folder) as log:
+            log.add("policy/success_rate", 0.8, step=1234)
+
+    Each line reaches the kernel before ``add`` returns, so that a killed process loses none. Opened on a folder that
+    already has a log, it goes on at the time where that one ended.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises StorageError: the folder cannot be written."""
+        make_folder(folder)
+        self._path = folder / METRICS_FILE
+        self._lock = threading.Lock()
+        try:
+            before = self._path.read_bytes() if self._path.exists() else b""
+            self._file = self._path.open("ab", buffering=0)
+            if before and not before.endswith(b"\n"):
+                self._file.write(b"\n")  # closes the line that a crash tore, which would swallow the next one
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+        past_s = max((entry["t_s"] for entry in _entries(before)), default=0.0)
+        self._began_s = time.monotonic() - past_s
+        self._tensorboard = _TensorBoard(folder / TENSORBOARD_FOLDER)
+
+    def add(self, series: str, value: float, step: int | None = None) -> None:
+        """Log one scalar.
+
+        Args:
+            series: its name, ``part/what_unit``; ``docs/metrics.md`` lists them.
+            value: the scalar; a value that is not finite is kept as missing.
+            step: the run's own count (environment steps, updates) at this moment.
+
+        Raises:
+            StorageError: the disk is full, or the log is closed.
+        """
+        value, step = float(value), None if step is None else int(step)
+        with self._lock:
+            if self._file.closed:
+                raise StorageError(f"the log {self._path} is closed")
+            t_s = time.monotonic() - self._began_s
+            kept = value if math.isfinite(value) else None
+            entry = {"t_s": round(t_s, 3), "series": series, "value": kept, "step": step}
+            try:
+                self._file.write(json.dumps(entry).encode() + b"\n")
+                if kept is not None:
+                    self._tensorboard.add(series, kept, int(t_s) if step is None else step)
+            except OSError as error:
+                raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Write out what TensorBoard still holds back; safe to call twice."""
+        with self._lock:
+            if not self._file.closed:
+                self._file.close()
+                self._tensorboard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_series(folder: Path) -> dict[str, Series]:
+    """All metrics of a run by name, also while it is being written; a line that a crash tore is left out.
+
+    Raises:
+        StorageError: the log is there and cannot be read.
+    """
+    path = folder / METRICS_FILE
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    columns: dict[str, list[tuple[float, float, float]]] = {}
+    for entry in _entries(data):
+        step, value = (math.nan if entry.get(key) is None else float(entry[key]) for key in ("step", "value"))
+        columns.setdefault(entry["series"], []).append((entry["t_s"], step, value))
+    return {name: Series(*np.array(rows, dtype=np.float64).T) for name, rows in columns.items()}
+
+
+def _entries(data: bytes) -> list[dict[str, Any]]:
+    found = []
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "series" in entry and "t_s" in entry:
+            found.append(entry)
+    return found
+
+
+class _TensorBoard:
+    """TensorBoard's own event writer: torch's SummaryWriter would import torch for the sake of a scalar."""
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._event, self._summary = event_pb2.Event, summary_pb2.Summary
+        self._writer = EventFileWriter(str(folder), flush_secs=FLUSH_TENSORBOARD_S)
+
+    def add(self, series: str, value: float, step: int) -> None:
+        scalar = self._summary.Value(tag=series, simple_value=value)
+        self._writer.add_event(
+            self._event(wall_time=time.time(), step=step, summary=self._summary(value=[scalar])),
+        )
+
+    def close(self) -> None:
+        self._writer.close()
