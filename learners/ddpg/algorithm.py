@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import ray
@@ -24,6 +25,7 @@ from learners.ddpg.config import DDPGConfig, Demonstrations
 from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError, chunk_from_episode
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.module import ACTOR_PREFIX
+from learners.ddpg.outcomes import EpisodeOutcomes
 from learners.ddpg.policy import PolicyWeights
 from learners.ddpg.replay import DemonstrationReplay
 from s3k_dist.atomic import write_atomic
@@ -42,6 +44,7 @@ class DDPG(Algorithm):
 
     Attributes:
         replay: the stored transitions.
+        outcomes: how the last episodes went.
         env_steps: environment steps received.
         updates: gradient steps taken on experience.
         pretrain_updates: gradient steps taken on demonstrations before that.
@@ -73,6 +76,7 @@ class DDPG(Algorithm):
             importance_exponent=self.config.importance_exponent,
             seed=self.config.seed,
         )
+        self.outcomes = EpisodeOutcomes(self.config.metrics_num_episodes_for_smoothing)
         self.env_steps = 0
         self.updates = 0
         self.pretrain_updates = 0
@@ -157,12 +161,7 @@ class DDPG(Algorithm):
                 logger.warning("refused: %s", error)
                 continue
             self.env_steps += len(chunk)
-            if chunk.policy_version >= 0:
-                lag = max(self.policy_version - chunk.policy_version, 0)
-                self.metrics.log_value((ENV_RUNNER_RESULTS, "policy_lag"), lag, window=100)
-            if chunk.success is not None:
-                window = self.config.metrics_num_episodes_for_smoothing
-                self.metrics.log_value((ENV_RUNNER_RESULTS, "success_rate"), float(chunk.success), window=window)
+            self.outcomes.record(chunk, self.policy_version)
 
     def _updates_due(self) -> int:
         """Updates that the replay ratio allows now and one call may take."""
@@ -179,7 +178,7 @@ class DDPG(Algorithm):
             batch=MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(sample.columns)}, env_steps=steps * rows),
             minibatch_size=rows,
             timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps},
-            pretraining=pretraining,
+            cloning_only=pretraining or self.env_steps < self.config.policy_gradient_starts,
         )
         series = results[0][DEFAULT_MODULE_ID].pop(TD_ERROR_KEY).peek()
         self.replay.update_priorities(sample.slots, np.concatenate([np.asarray(part) for part in series]))
@@ -213,7 +212,10 @@ class DDPG(Algorithm):
             time.sleep(IDLE_WAIT_S / 10)
 
     def _log_progress(self) -> None:
-        progress = {
+        progress: dict[str, float] = {
+            **self.outcomes.means(),
+            "env_steps": self.env_steps,
+            "episodes": self.outcomes.episodes,
             "updates": self.updates,
             "pretrain_updates": self.pretrain_updates,
             "policy_version": self.policy_version,
@@ -264,11 +266,11 @@ class DDPG(Algorithm):
             return
         folder = Path(path)
         try:
-            with np.load(folder / REPLAY_FILE, allow_pickle=False) as file:
+            with np.load(io.BytesIO((folder / REPLAY_FILE).read_bytes()), allow_pickle=False) as file:
                 replay_state = dict(file)
             progress = {name: int(value) for name, value in json.loads((folder / PROGRESS_FILE).read_text()).items()}
             missing = self._progress().keys() - progress.keys()
-        except (OSError, ValueError, EOFError, AttributeError) as error:
+        except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
             raise StorageError(f"{folder} is not a complete DDPG checkpoint: {error}") from error
         if missing:
             raise StorageError(f"{folder / PROGRESS_FILE} lacks {', '.join(sorted(missing))}")

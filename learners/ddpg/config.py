@@ -47,6 +47,7 @@ class DDPGSettings(TypedDict, total=False):
     bc_coefficient: float
     bc_q_filter: bool
     pretrain_updates: int
+    policy_gradient_starts: int
     learning_starts: int
     replay_ratio: float
     max_updates_per_step: int
@@ -104,6 +105,7 @@ class DDPGConfig(AlgorithmConfig):
         self.bc_coefficient = 1.0
         self.bc_q_filter = True  # Nair et al. 2018
         self.pretrain_updates = 0
+        self.policy_gradient_starts = 0
 
         # Pace.
         self.learning_starts = 1000  # environment steps before the first update on them
@@ -146,7 +148,13 @@ class DDPGConfig(AlgorithmConfig):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "exploration_sigma", "target_noise"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("pretrain_updates", "learning_starts", "demonstration_capacity", "random_steps"):
+        for name in (
+            "pretrain_updates",
+            "policy_gradient_starts",
+            "learning_starts",
+            "demonstration_capacity",
+            "random_steps",
+        ):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("priority_exponent", "importance_exponent", "min_demonstration_fraction", "tau", "gamma"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")

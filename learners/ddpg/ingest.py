@@ -7,7 +7,7 @@ algo.training_step()                       # the learner's thread
 """
 
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,6 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.metrics import (
-    EPISODE_LEN_MEAN,
-    EPISODE_RETURN_MEAN,
     NUM_ENV_STEPS_SAMPLED,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
     NUM_EPISODES,
@@ -111,7 +109,6 @@ class IngestEnvRunner(EnvRunner):
             self.config.inbox_capacity, self.config.observation_space.shape[0], self.config.action_space.shape[0]
         )
         self.newest_weights: PolicyWeights | None = None
-        self._running: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def publish(self, arrays: dict[str, np.ndarray], version: int) -> None:
         """Make weights the newest; readers in other threads see the old ones or the new ones, never a mix."""
@@ -126,21 +123,7 @@ class IngestEnvRunner(EnvRunner):
             self.metrics.log_value(key, value, reduce="sum")
         for key, value in ((NUM_ENV_STEPS_SAMPLED_LIFETIME, steps), (NUM_EPISODES_LIFETIME, episodes)):
             self.metrics.log_value(key, value, reduce="lifetime_sum")
-        for chunk in chunks:
-            self._log_episode(chunk)
         return chunks
-
-    def _log_episode(self, chunk: EpisodeChunk) -> None:
-        total, length = self._running.pop(chunk.episode_id, (0.0, 0))
-        total, length = total + float(chunk.rewards.sum()), length + len(chunk)
-        if not chunk.is_done:
-            self._running[chunk.episode_id] = (total, length)
-            if len(self._running) > 1024:
-                self._running.popitem(last=False)
-            return
-        window = self.config.metrics_num_episodes_for_smoothing
-        self.metrics.log_value(EPISODE_RETURN_MEAN, total, window=window)
-        self.metrics.log_value(EPISODE_LEN_MEAN, length, window=window)
 
     def get_metrics(self) -> Any:
         """What happened since the last call."""

@@ -26,12 +26,14 @@ TORCH_RANDOM_STATE = "torch_random_state"
 class DDPGLearner(TorchLearner):
     """Owns the optimisers, the losses and the averaging of the slow networks."""
 
+    _weights_seq_no: int
+
     def build(self) -> None:
         """Build module and optimisers, then the slow networks."""
         # Adam's second moments decay into denormal numbers, on which CPUs are several times slower.
         torch.set_flush_denormal(True)
         self.gradient_steps = 0
-        self.pretraining = False
+        self.cloning_only = False
         self._terms: list[Batch] = []
         self._priorities: list[Tensor] = []
         super().build()
@@ -67,7 +69,7 @@ class DDPGLearner(TorchLearner):
         training_data: Any = None,
         timesteps: dict[str, Any] | None = None,
         minibatch_size: int,
-        pretraining: bool = False,
+        cloning_only: bool = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Take one gradient step on each ``minibatch_size`` rows, in order.
@@ -79,7 +81,7 @@ class DDPGLearner(TorchLearner):
             training_data: the same, as RLlib's learner group wraps it.
             timesteps: for learning rate schedules.
             minibatch_size: rows of a gradient step.
-            pretraining: the rows are demonstrations; the actor clones, without policy gradient.
+            cloning_only: the actor clones demonstrations without Q-filter or policy gradient; the critic learns.
             kwargs: what RLlib's learner group may add.
 
         Returns:
@@ -88,7 +90,7 @@ class DDPGLearner(TorchLearner):
         self._check_is_built()
         self.before_gradient_based_update(timesteps=timesteps or {})
         self._weights_seq_no += 1
-        self.pretraining = pretraining
+        self.cloning_only = cloning_only
         source = training_data.batch if training_data is not None else batch
         columns = {
             name: torch.as_tensor(column, device=self.device)
@@ -122,11 +124,11 @@ class DDPGLearner(TorchLearner):
         is_demo = batch["is_demo"]
         demonstrations = is_demo.sum()
         cloned = is_demo
-        if config.bc_q_filter and not self.pretraining:
+        if config.bc_q_filter and not self.cloning_only:
             cloned = is_demo & loss.q_filter(fwd_out["values"][0].detach(), fwd_out["policy_value"])
         cloning = loss.cloning_loss(fwd_out["action"], batch["actions"], cloned, demonstrations)
         actor = config.bc_coefficient * cloning
-        if not self.pretraining:
+        if not self.cloning_only:
             actor = actor + loss.policy_gradient_loss(fwd_out["action"], fwd_out["action_gradient"])
 
         td_error = (fwd_out["values"][0] - target).detach()
@@ -214,8 +216,7 @@ class DDPGLearner(TorchLearner):
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state, be it older or newer than one's own."""
         # RLlib ignores weights whose sequence number is not higher, so a roll-back would silently do nothing.
-        own: int = self._weights_seq_no
-        self._weights_seq_no = min(own, state.get(WEIGHTS_SEQ_NO, 0) - 1)
+        self._weights_seq_no = min(self._weights_seq_no, state.get(WEIGHTS_SEQ_NO, 0) - 1)
         super().set_state(state)
         if GRADIENT_STEPS in state:
             self.gradient_steps = state[GRADIENT_STEPS]

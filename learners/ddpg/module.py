@@ -32,11 +32,15 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
             observation_size=self.observation_space.shape[0],
             action_size=self.action_space.shape[0],
             hidden_sizes=tuple(config["hidden_sizes"]),
-            layer_norm=config["layer_norm"],
         )
         self.actor = Actor(self.shape)
         if not self.inference_only:
-            self.critics = nn.ModuleList(Critic(self.shape) for _ in range(2 if config["twin_critic"] else 1))
+            count = 2 if config["twin_critic"] else 1
+            self.critics = nn.ModuleList(Critic(self.shape, config["layer_norm"]) for _ in range(count))
+
+    def train(self, mode: bool = True) -> "DDPGModule":
+        """Switch to training mode. RLlib does so at every gradient step; walking the tree each time would cost 5%."""
+        return self if self.training == mode else super().train(mode)
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an inference-only copy lacks."""

@@ -16,13 +16,11 @@ class ActorShape:
         observation_size: length of the flat observation.
         action_size: length of the flat action.
         hidden_sizes: width of each hidden layer.
-        layer_norm: LayerNorm after each hidden layer.
     """
 
     observation_size: int
     action_size: int
     hidden_sizes: tuple[int, ...] = (256, 256)
-    layer_norm: bool = False
 
 
 class Actor(nn.Module):
@@ -30,9 +28,7 @@ class Actor(nn.Module):
 
     def __init__(self, shape: ActorShape) -> None:
         super().__init__()
-        self.layers = multilayer_perceptron(
-            shape.observation_size, shape.hidden_sizes, shape.action_size, shape.layer_norm
-        )
+        self.layers = multilayer_perceptron(shape.observation_size, shape.hidden_sizes, shape.action_size)
 
     def forward(self, observation: Float[Tensor, "batch obs"]) -> Float[Tensor, "batch act"]:
         """Actions in (-1, 1)."""
@@ -42,10 +38,10 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """Action value Q(s, a): the expected discounted return, in units of reward."""
 
-    def __init__(self, shape: ActorShape) -> None:
+    def __init__(self, shape: ActorShape, layer_norm: bool = False) -> None:
         super().__init__()
         self.layers = multilayer_perceptron(
-            shape.observation_size + shape.action_size, shape.hidden_sizes, 1, shape.layer_norm
+            shape.observation_size + shape.action_size, shape.hidden_sizes, 1, layer_norm
         )
 
     def forward(
@@ -57,7 +53,7 @@ class Critic(nn.Module):
 
 
 def multilayer_perceptron(
-    input_size: int, hidden_sizes: Sequence[int], output_size: int, layer_norm: bool
+    input_size: int, hidden_sizes: Sequence[int], output_size: int, layer_norm: bool = False
 ) -> nn.Sequential:
     """Linear, (LayerNorm), ReLU for each hidden width, then a linear output."""
     layers: list[nn.Module] = []

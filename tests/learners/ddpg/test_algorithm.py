@@ -1,0 +1,235 @@
+"""The algorithm as its users run it: cells push, checkpoints resume exactly, a roll-back rolls back."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from learners.ddpg.algorithm import DDPG, REPLAY_FILE
+from learners.ddpg.checkpoint import latest_checkpoint, save_checkpoint
+from learners.ddpg.config import DDPGConfig
+from learners.ddpg.episodes import EpisodeChunk
+from learners.ddpg.ingest import IngestEnvRunner
+from learners.ddpg.networks import ActorShape
+from learners.ddpg.policy import Policy
+from s3k_dist.errors import ConfigError, StorageError
+
+MakeChunk = Callable[..., EpisodeChunk]
+BuildAlgorithm = Callable[..., DDPG]
+
+pytestmark = [
+    pytest.mark.usefixtures("small_ray"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+SHAPE = ActorShape(observation_size=3, action_size=2, hidden_sizes=(32, 32))
+
+
+@pytest.fixture
+def build() -> Iterator[BuildAlgorithm]:
+    """Build small algorithms without environment; stop them all."""
+    built: list[DDPG] = []
+
+    def build_algorithm(**settings: Any) -> DDPG:
+        defaults = {
+            "hidden_sizes": SHAPE.hidden_sizes,
+            "train_batch_size_per_learner": 32,
+            "learning_starts": 10,
+            "replay_capacity": 2000,
+            "demonstration_capacity": 200,
+            "max_updates_per_step": 8,
+            "target_noise": 0.1,
+        }
+        config = (
+            DDPGConfig()
+            .environment(
+                observation_space=gym.spaces.Box(-np.inf, np.inf, (3,), np.float32),
+                action_space=gym.spaces.Box(-1.0, 1.0, (2,), np.float32),
+            )
+            .env_runners(env_runner_cls=IngestEnvRunner, num_env_runners=0)
+            .training(**{**defaults, **settings})  # type: ignore[typeddict-item]
+            .debugging(seed=3, log_level="ERROR")
+        )
+        algorithm: DDPG = config.build_algo()
+        built.append(algorithm)
+        return algorithm
+
+    yield build_algorithm
+    for algorithm in built:
+        algorithm.stop()
+
+
+def push(algorithm: DDPG, chunk: EpisodeChunk) -> None:
+    assert algorithm.env_runner.inbox.push(chunk) is None
+
+
+def weights(algorithm: DDPG) -> dict[str, np.ndarray]:
+    """All networks, slow ones included."""
+    module = algorithm.learner_group._learner.module["default_policy"]
+    return {name: tensor.numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def assert_equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(other[name], array, err_msg=name)
+
+
+def test_cells_push_and_the_learner_learns_and_publishes(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    algorithm = build()
+    first = algorithm.env_runner.newest_weights
+    assert first is not None
+
+    def cell(name: str) -> None:
+        policy = Policy(SHAPE, seed=0)
+        for number in range(10):
+            newest = algorithm.env_runner.newest_weights
+            if newest is not None and newest.version != policy.version:
+                policy.load(newest)
+            policy.act(np.zeros(3))
+            episode = f"{name}-{number}"
+            push(algorithm, make_chunk(episode, steps=3, policy_version=policy.version))
+            rest = make_chunk(
+                episode, steps=3, start_step=3, terminated=True, policy_version=policy.version, success=number % 2 == 0
+            )
+            push(algorithm, rest)
+
+    cells = [threading.Thread(target=cell, args=(f"cell-{index}",)) for index in range(2)]
+    for thread in cells:
+        thread.start()
+    for _ in range(100):
+        algorithm.training_step()
+        if algorithm.updates == 110:
+            break
+    for thread in cells:
+        thread.join(timeout=10.0)
+    assert algorithm.env_steps == 120
+    assert algorithm.updates == 110  # one for each step after the first ten
+    result = algorithm.train()
+    progress = result["ddpg"]
+    assert progress["episodes"] == 20
+    assert progress["success_rate"] == 0.5
+    assert progress["policy_lag_mean"] >= 0
+    assert progress["replay_agent_size"] == 120
+    assert np.isfinite(result["learners"]["default_policy"]["critic_loss"])
+    newest = algorithm.env_runner.newest_weights
+    assert newest.version > first.version
+    # What a cell loads acts as the learner's module does.
+    policy = Policy(SHAPE)
+    policy.load(newest)
+    module = algorithm.learner_group._learner.module["default_policy"]
+    observation = torch.ones(1, 3)
+    np.testing.assert_array_equal(
+        policy.act(observation[0].numpy()), module.forward_inference({"obs": observation})["actions"][0].numpy()
+    )
+
+
+def test_a_chunk_that_contradicts_another_is_counted_not_fatal(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    algorithm = build()
+    push(algorithm, make_chunk(steps=5))
+    push(algorithm, make_chunk(steps=5))
+    algorithm.training_step()
+    assert algorithm.env_steps == 5
+    assert algorithm.replay.refused == {"duplicate": 1}
+
+
+def run(algorithm: DDPG, make_chunk: MakeChunk, episodes: range) -> list[float]:
+    """Push some episodes, take what updates are due, return the critic's losses."""
+    losses = []
+    for number in episodes:
+        push(algorithm, make_chunk(f"episode-{number}", steps=7))
+        push(algorithm, make_chunk(f"episode-{number}", steps=6, start_step=7, truncated=number % 2 == 0))
+        algorithm.training_step()
+        algorithm.training_step()
+        learner = algorithm.metrics.peek(("learners", "default_policy"), default={})
+        losses.append(float(learner.get("critic_loss", np.nan)))
+    return losses
+
+
+def test_an_interrupted_run_goes_on_exactly(build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path) -> None:
+    demonstrations = [make_chunk(f"demonstration-{n}", steps=12, terminated=True) for n in range(3)]
+    settings = {"demonstrations": demonstrations, "pretrain_updates": 8, "actor_delay": 2, "lambda_actor": 0.1}
+    uninterrupted = build(**settings)
+    uninterrupted.training_step()
+    run(uninterrupted, make_chunk, range(4))
+    saved = save_checkpoint(uninterrupted, tmp_path)
+    expected_losses = run(uninterrupted, make_chunk, range(4, 10))
+
+    resumed = build(**settings)
+    resumed.restore_from_path(latest_checkpoint(tmp_path))
+    assert latest_checkpoint(tmp_path) == saved
+    assert (resumed.env_steps, resumed.pretrain_updates) == (52, 8)
+    assert run(resumed, make_chunk, range(4, 10)) == expected_losses
+    assert resumed.updates == uninterrupted.updates
+    assert_equal(weights(uninterrupted), weights(resumed))
+    assert_equal(uninterrupted.replay.get_state(), resumed.replay.get_state())
+
+
+def test_a_roll_back_in_place_rolls_back(build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path) -> None:
+    algorithm = build()
+    run(algorithm, make_chunk, range(4))
+    algorithm.save_to_path(str(tmp_path / "older"))
+    older, older_replay, updates = weights(algorithm), algorithm.replay.get_state(), algorithm.updates
+    run(algorithm, make_chunk, range(4, 8))
+    version = algorithm.env_runner.newest_weights.version
+    algorithm.restore_from_path(str(tmp_path / "older"))
+    assert_equal(weights(algorithm), older)
+    assert_equal(algorithm.replay.get_state(), older_replay)
+    assert algorithm.updates == updates
+    # A cell that holds the newer weights learns of it, since the version differs from its own.
+    published = algorithm.env_runner.newest_weights
+    assert published.version > version
+    np.testing.assert_array_equal(published.arrays["layers.0.weight"], older["actor.layers.0.weight"])
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn"])
+def test_a_checkpoint_without_its_replay_is_refused(
+    damage: str, build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path
+) -> None:
+    algorithm = build()
+    run(algorithm, make_chunk, range(3))
+    folder = Path(algorithm.save_to_path(str(tmp_path / "checkpoint")))
+    if damage == "missing":
+        (folder / REPLAY_FILE).unlink()
+    else:
+        (folder / REPLAY_FILE).write_bytes((folder / REPLAY_FILE).read_bytes()[:500])
+    before = weights(algorithm)
+    with pytest.raises(StorageError, match="not a complete DDPG checkpoint"):
+        algorithm.restore_from_path(str(folder))
+    assert_equal(weights(algorithm), before)
+
+
+def test_no_weights_go_out_before_pretraining_is_done(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    algorithm = build(pretrain_updates=20)
+    with pytest.raises(ConfigError, match="no demonstrations"):
+        algorithm.training_step()
+    assert algorithm.load_demonstrations([make_chunk("demonstration", steps=9, terminated=True)]) == 9
+    for _ in range(3):
+        assert algorithm.env_runner.newest_weights is None
+        algorithm.training_step()
+    assert algorithm.pretrain_updates == 20
+    assert algorithm.env_runner.newest_weights is not None
+    assert algorithm.updates == 0
+
+
+def test_a_gradient_that_is_not_finite_is_skipped(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    algorithm = build(learning_starts=0)
+    push(algorithm, make_chunk(steps=12, terminated=True))
+    algorithm.training_step()
+    algorithm.replay._columns["reward"][:] = 1e30
+    before = weights(algorithm)
+    algorithm._learn(1)
+    after = weights(algorithm)
+    assert all(np.isfinite(array).all() for array in after.values())
+    np.testing.assert_array_equal(after["critics.0.layers.0.weight"], before["critics.0.layers.0.weight"])
+
+
+def test_the_inference_only_module_has_the_actor_alone(build: BuildAlgorithm) -> None:
+    algorithm = build()
+    assert set(algorithm.policy_weights.arrays) == set(Policy(SHAPE).weights().arrays)

@@ -1,0 +1,48 @@
+"""Settings that cannot work are refused with a message that says what can."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from learners.ddpg.config import DDPGConfig
+from learners.ddpg.module import require_flat_boxes
+from s3k_dist.errors import ConfigError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+FLAT = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+
+def test_an_unknown_setting_is_refused_and_the_known_ones_named() -> None:
+    with pytest.raises(ConfigError, match=r"no setting replay_ration; available are .*replay_ratio"):
+        DDPGConfig().training(replay_ration=2.0)  # type: ignore[call-arg]
+
+
+def test_settings_of_every_rllib_algorithm_still_work() -> None:
+    config = DDPGConfig().training(gamma=0.9, grad_clip=1.0, tau=0.01)
+    assert (config.gamma, config.grad_clip, config.tau) == (0.9, 1.0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("tau", 0.0), ("n_step", 0), ("bc_coefficient", -1.0), ("min_demonstration_fraction", 1.5), ("grad_clip", 0.0)],
+)
+def test_a_value_out_of_range_is_refused_by_name(setting: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{setting} must be"):
+        DDPGConfig().training(**{setting: value}).validate()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "said"),
+    [
+        (gym.spaces.Box(0, 255, (8, 8, 3), np.uint8), FLAT, "observation space"),
+        (gym.spaces.Dict({"pose": FLAT}), FLAT, "observation space"),
+        (FLAT, gym.spaces.Discrete(4), r"action space.*Discrete\(4\)"),
+        (FLAT, gym.spaces.Box(-np.inf, np.inf, (2,), np.float32), "unbounded"),
+    ],
+)
+def test_spaces_it_cannot_act_in_are_refused(observation: gym.Space, action: gym.Space, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        require_flat_boxes(observation, action)
+    with pytest.raises(ConfigError, match=said):
+        DDPGConfig().environment(observation_space=observation, action_space=action).validate()
