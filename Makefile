@@ -1,0 +1,32 @@
+# Each target sets up what it needs; the second call of any of them starts at once.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+python := .venv/bin/python
+
+.PHONY: help run test check protos ready
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+run: ready ## learn to see and insert a plug on this machine; ARGS="--set a.b=c" is passed on
+	@.venv/bin/s3k run --preset laptop $(ARGS)
+
+test: ready ## all tests; ARGS="-k stream" is passed on to pytest
+	@$(python) -m pytest $(ARGS)
+
+check: ready ## lint, format, types, import rules, generated code
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; PYTHON=$(python) scripts/protos.sh "$$fresh"; \
+	diff -r -x __pycache__ -x __init__.py "$$fresh/s3k_dist/v1" s3k_dist/v1 \
+	  || { echo "s3k_dist/v1 does not match protos/: run 'make protos'" >&2; exit 1; }; \
+	echo "s3k_dist/v1 matches protos/"
+
+protos: ready ## generate s3k_dist/v1 from protos/
+	@PYTHON=$(python) scripts/protos.sh
+
+ready:
+	@scripts/setup.sh
