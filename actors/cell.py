@@ -90,7 +90,7 @@ class InsertionTruth:
     """What a simulator knows and no agent is shown.
 
     Attributes:
-        keypoints_m: true positions as a person would label them, shape (3, 3), metres; rows as ``KEYPOINT_NAMES``.
+        keypoints_m: true positions as a person would label them, shape (3, 3), metres; rows as ``KEYPOINTS``.
         depth: how far the pin is in, as a share of the hole's depth, in [0, 1].
         visible: whether each keypoint lies inside each image, bool, shape (views, 3).
     """

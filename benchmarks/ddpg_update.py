@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from learners.ddpg.config import DDPGConfig
-from learners.ddpg.episodes import EpisodeChunk
+from s3k_dist.episodes import EpisodeChunk
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import Actor, ActorShape, Critic
 

@@ -1,4 +1,4 @@
-"""Does OpenGL render here? Run as ``python -m deploy.render_probe``: exit status 0 if it does.
+"""Does OpenGL render here? Run as ``python -m deploy.render_probe``: names the renderer, exit status 0 if it does.
 
 A process of its own, because a broken OpenGL may end the process that asks it.
 """
@@ -18,9 +18,14 @@ SCENE = """
 </mujoco>"""
 
 
-def probe() -> str | None:
-    """Render a lit white plane; what is wrong, or None."""
+def probe() -> str:
+    """Render a lit white plane; returns the name of the renderer.
+
+    Raises:
+        RuntimeError: it came out black. A missing or broken OpenGL raises whatever its loader raises.
+    """
     import mujoco
+    from OpenGL import GL  # type: ignore[import-untyped]
 
     model = mujoco.MjModel.from_xml_string(SCENE)
     data = mujoco.MjData(model)
@@ -28,8 +33,11 @@ def probe() -> str | None:
     with mujoco.Renderer(model, 32, 32) as renderer:
         renderer.update_scene(data, "above")
         brightness = renderer.render().mean()
-    return None if brightness > 30 else f"the picture of a white plane came out black (mean {brightness:.0f} of 255)"
+        name = GL.glGetString(GL.GL_RENDERER).decode()
+    if brightness < 30:
+        raise RuntimeError(f"the picture of a white plane came out black (mean {brightness:.0f} of 255)")
+    return str(name)
 
 
 if __name__ == "__main__":
-    sys.exit(probe())
+    sys.stdout.write(probe() + "\n")

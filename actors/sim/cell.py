@@ -1,6 +1,7 @@
 """The simulated cable cell: a gripper holds a flexible cable's plug over a socket, four calibrated cameras look on."""
 
 import os
+import time
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # software rendering where there is no GPU; must precede the import
 
@@ -12,12 +13,10 @@ import numpy as np
 from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
 from actors.sim import cable
 from actors.sim.cable import CableSpec
-from actors.sim.clock import SimulatedClock
 from actors.sim.world import Surroundings, build_world, cameras_of
 from s3k_dist.errors import CellError, PreflightError
 from s3k_dist.frames import MultiViewFrame, View
 
-KEYPOINT_NAMES = ("plug_tip", "plug_base", "socket")
 TIMESTEP_S = 0.0025
 SETTLE_S = 0.5
 SERVO_STEPS = 5  # the set-point is moved on every 12.5 ms
@@ -64,7 +63,7 @@ class CableCellSpec:
 
 
 class CableCell:
-    """Implements ``Cell`` and ``SimulatedCell`` on MuJoCo; time is the simulator's, as fast as the machine allows."""
+    """Implements ``Cell`` and ``SimulatedCell`` on MuJoCo; a control period passes as fast as the machine allows."""
 
     twist_limit = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
 
@@ -89,7 +88,6 @@ class CableCell:
         self._hand = model.body("hand").id
         self._plug = model.body("plug").id
         self._sites = {name: model.site(name).id for name in ("grasp", "tip", "base", "opening")}
-        self._clock = SimulatedClock()
         self._sequence = 0
         self._target_m = HOME_M.copy()
         self._target_rad = np.zeros(3)
@@ -127,11 +125,10 @@ class CableCell:
             data.ctrl[:3], data.ctrl[3:6] = self._target_m, self._target_rad
             mujoco.mj_step(self._model, data, nstep=SERVO_STEPS)
         mujoco.mj_forward(self._model, data)
-        self._clock.advance(CONTROL_PERIOD_S)
 
     def observe(self) -> CellObservation:
         """Render every camera and read the gripper."""
-        now = self._clock.now_ns()
+        now = time.time_ns()
         views = tuple(View(camera, self.render(camera.name), now) for camera in self.cameras)
         frame = MultiViewFrame(self.cell_id, self._sequence, now, views)
         self._sequence += 1

@@ -22,13 +22,14 @@ from ray.rllib.utils.metrics import (
 )
 
 from learners.ddpg.config import DDPGConfig, Demonstrations
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError, chunk_from_episode
+from learners.ddpg.episodes import chunk_from_episode
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.module import ACTOR_PREFIX
 from learners.ddpg.outcomes import EpisodeOutcomes
 from learners.ddpg.policy import PolicyWeights
 from learners.ddpg.replay import DemonstrationReplay
 from s3k_dist.atomic import write_atomic
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError, StorageError
 
 logger = logging.getLogger(__name__)
@@ -178,11 +179,15 @@ class DDPG(Algorithm):
             batch=MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(sample.columns)}, env_steps=steps * rows),
             minibatch_size=rows,
             timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps},
-            cloning_only=pretraining or self.env_steps < self.config.policy_gradient_starts,
+            cloning_only=pretraining or self._critic_is_green(),
         )
         series = results[0][DEFAULT_MODULE_ID].pop(TD_ERROR_KEY).peek()
         self.replay.update_priorities(sample.slots, np.concatenate([np.asarray(part) for part in series]))
         self.metrics.aggregate(results, key=LEARNER_RESULTS)
+
+    def _critic_is_green(self) -> bool:
+        """Whether the critic knows little but demonstrations: it has seen no failure and finds every action good."""
+        return self.replay.demonstration_size > 0 and self.env_steps < self.config.policy_gradient_starts
 
     def _publish_weights(self) -> None:
         """Hand the actor's weights to whoever acts."""

@@ -21,8 +21,8 @@ from ray.rllib.utils.metrics import (
     NUM_EPISODES_LIFETIME,
 )
 
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
 from learners.ddpg.policy import PolicyWeights
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError
 
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, deque
 
-from learners.ddpg.episodes import EpisodeChunk
+from s3k_dist.episodes import EpisodeChunk
 
 MAX_RUNNING_EPISODES = 1024
 

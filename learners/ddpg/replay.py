@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
 from learners.ddpg.sum_tree import SumTree
 from learners.ddpg.windows import Columns, Tail, WindowAssembler
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError, PreflightError, StorageError
 
 logger = logging.getLogger(__name__)

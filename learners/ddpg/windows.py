@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 
 Columns = dict[str, np.ndarray]
 

@@ -2,35 +2,11 @@
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from learners.keypoint.config import AugmentConfig
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.warp import CameraWarp, warp_images
-
-
-class AugmentConfig(BaseModel):
-    """How far each augmentation goes. Zero switches one off.
-
-    Attributes:
-        roll_rad: camera roll, plus or minus. Fixed cameras roll little in life; more only costs capacity.
-        log_zoom: logarithm of the focal length's factor, plus or minus.
-        shift_px: of the principal point, plus or minus, at 128 px (scales with the image).
-        contrast: relative, plus or minus.
-        tint: relative for each colour, and as an offset.
-        noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
-        occlusion: probability that a random patch hides part of an image.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    roll_rad: float = Field(0.35, ge=0)
-    log_zoom: float = Field(0.2, ge=0)
-    shift_px: float = Field(10.0, ge=0)
-    contrast: float = Field(0.3, ge=0)
-    tint: float = Field(0.1, ge=0)
-    noise: float = Field(0.03, ge=0)
-    occlusion: float = Field(0.3, ge=0, le=1)
 
 
 def normalised(images: UInt8[Tensor, "*batch height width 3"]) -> Float[Tensor, "*batch 3 height width"]:

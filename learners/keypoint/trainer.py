@@ -11,53 +11,15 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from learners.keypoint.augment import AugmentConfig, augment, normalised
+from learners.keypoint.augment import augment, normalised
+from learners.keypoint.config import TrainerConfig
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.geometry.triangulation import reprojection_residual, triangulate
 from s3k_dist.keypoints.heatmap import decode, detection_weight
 from s3k_dist.keypoints.loss import supervised_loss
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
-
-
-class TrainerConfig(BaseModel):
-    """How the model is trained; each default is the paper's, or a measured better one.
-
-    Attributes:
-        warm_start_steps: labelled steps before the unlabelled loss enters; from step 0 it collapses onto a wrong
-            solution that is consistent in 3-D.
-        ramp_steps: steps over which the learning rate rises at the start.
-        anneal_steps: step at which the learning rate has fallen to its floor, on a cosine.
-        learning_rate: peak.
-        learning_rate_floor: kept for ever after ``anneal_steps``, so that learning can follow the stream.
-        labelled_batch: frames of each step, each with all its views.
-        unlabelled_batch: frames of each step.
-        alpha: weight of the unlabelled loss, Eq. 4; the paper's 0.5.
-        l2: decoupled decay of parameters that are not biases, Eq. 4.
-        teacher_decay: of the moving average.
-        gate_residual_px: the teacher's views agree within this mean residual, at 128 px (scales with the image).
-        gate_confidence: the teacher's heatmaps have at least this mean weight (Eq. 5).
-        max_gradient_norm: gradients are scaled down to it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    warm_start_steps: int = Field(500, ge=0)
-    ramp_steps: int = Field(100, ge=1)
-    anneal_steps: int = Field(1200, ge=1)
-    learning_rate: float = Field(3e-3, gt=0)
-    learning_rate_floor: float = Field(3e-4, gt=0)
-    labelled_batch: int = Field(4, ge=1)
-    unlabelled_batch: int = Field(4, ge=1)
-    alpha: float = Field(0.5, ge=0)
-    l2: float = Field(1e-3, ge=0)
-    teacher_decay: float = Field(0.995, ge=0, lt=1)
-    gate_residual_px: float = Field(4.0, gt=0)
-    gate_confidence: float = Field(0.5, ge=0, le=1)
-    max_gradient_norm: float = Field(5.0, gt=0)
-    augment: AugmentConfig = AugmentConfig()
 
 
 @dataclass(frozen=True)
@@ -129,7 +91,7 @@ class KeypointTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             student = KeypointNetwork(network)
-        self.student = student.to(memory_format=torch.channels_last)
+        self.student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.teacher = copy.deepcopy(self.student).eval().requires_grad_(False)
         named = list(self.student.named_parameters())
         self._optimiser = torch.optim.AdamW(
@@ -185,8 +147,8 @@ class KeypointTrainer:
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on from :meth:`state_dict`."""
         self.steps = int(state["steps"])  # type: ignore[call-overload]
-        self.student.load_state_dict(state["student"])  # type: ignore[arg-type]
-        self.teacher.load_state_dict(state["teacher"])  # type: ignore[arg-type]
+        self.student.load_state_dict(state["student"])
+        self.teacher.load_state_dict(state["teacher"])
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
         self._generator.set_state(state["generator"])  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate
 from s3k_dist.keypoints.heatmap import decode, detection_weight
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
-from s3k_dist.weights import ModelManifest, WeightsRegistry
+from s3k_dist.weights import WeightsRegistry
 
 MODEL_KIND = "keypoints"
 NOISE_METRIC = "noise_px"
@@ -49,7 +49,7 @@ class KeypointDetector:
         self._noise_px = noise_px
         self._network = KeypointNetwork(network)
         self._network.load_state_dict(dict(weights))
-        self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, registry: WeightsRegistry, version: int) -> "KeypointDetector":

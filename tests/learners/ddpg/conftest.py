@@ -4,10 +4,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
-from learners.ddpg.episodes import EpisodeChunk
+from s3k_dist.episodes import EpisodeChunk
 
 MakeChunk = Callable[..., EpisodeChunk]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Small networks on a busy machine: threads that wait for each other cost ten times what they save."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

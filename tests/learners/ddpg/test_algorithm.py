@@ -13,10 +13,10 @@ import torch
 from learners.ddpg.algorithm import DDPG, REPLAY_FILE
 from learners.ddpg.checkpoint import latest_checkpoint, save_checkpoint
 from learners.ddpg.config import DDPGConfig
-from learners.ddpg.episodes import EpisodeChunk
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import Policy
+from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import ConfigError, StorageError
 
 MakeChunk = Callable[..., EpisodeChunk]
@@ -24,8 +24,6 @@ BuildAlgorithm = Callable[..., DDPG]
 
 pytestmark = [
     pytest.mark.usefixtures("small_ray"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 SHAPE = ActorShape(observation_size=3, action_size=2, hidden_sizes=(32, 32))

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError, chunk_from_episode, episode_from_chunk
+from learners.ddpg.episodes import chunk_from_episode, episode_from_chunk
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import S3KError
 
 MakeChunk = Callable[..., EpisodeChunk]
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 LIES = {
     "observation of another size": ({"observations": np.zeros((6, 4), np.float32)}, "shape"),

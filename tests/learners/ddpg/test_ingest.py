@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from learners.ddpg.episodes import EpisodeChunk
 from learners.ddpg.ingest import EpisodeInbox
+from s3k_dist.episodes import EpisodeChunk
 
 MakeChunk = Callable[..., EpisodeChunk]
 

@@ -81,7 +81,7 @@ def test_a_file_that_is_no_policy_says_so(content: bytes | None, tmp_path: Path)
 def test_a_cell_acts_without_importing_ray() -> None:
     program = (
         "import sys, numpy as np\n"
-        "from learners.ddpg.episodes import EpisodeChunk\n"
+        "from s3k_dist.episodes import EpisodeChunk\n"
         "from learners.ddpg.policy import Policy\n"
         "from learners.ddpg.networks import ActorShape\n"
         "Policy(ActorShape(4, 2)).act(np.zeros(4))\n"

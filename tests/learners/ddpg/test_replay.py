@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners.ddpg.episodes import EpisodeChunk, EpisodeChunkError
 from learners.ddpg.replay import DemonstrationReplay
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError, PreflightError, StorageError
 
 MakeChunk = Callable[..., EpisodeChunk]

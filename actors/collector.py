@@ -1,0 +1,149 @@
+"""One cell and all that acts in it: records, demonstrates, runs episodes, ships frames to the stream.
+
+Runs in a process of its own, as a Ray actor or not; needs no ray itself. A cell that crashed is simply made anew: it
+continues its stream where the old one stopped.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from actors.cell import CellObservation
+from actors.demonstrations import demonstration_chunk
+from actors.insertion import InsertionConfig, InsertionTask, TaskStep
+from actors.recording import Kind, RecordedEpisode, load_recordings, record_episode, save_recording
+from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
+from actors.sim.cell import CableCell, CableCellSpec
+from s3k_dist.episodes import EpisodeChunk
+from s3k_dist.features.client import FeatureClient
+from s3k_dist.features.latency import LatencySummary
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.frames import MultiViewFrame
+from s3k_dist.stream.reader import StreamReader
+from s3k_dist.stream.writer import StreamWriter
+
+
+@dataclass(frozen=True)
+class CollectorSpec:
+    """What a collector needs to know.
+
+    Attributes:
+        cell: the simulated cell.
+        task: thresholds and rewards.
+        stream: folder of the stream.
+        recordings: folder of recorded episodes.
+        deadline_s: patience with the feature service for one frame.
+    """
+
+    cell: CableCellSpec
+    task: InsertionConfig
+    stream: Path
+    recordings: Path
+    deadline_s: float = 5.0
+
+
+@dataclass
+class Film:
+    """An episode as it was seen: frames, their features, and what the task made of them."""
+
+    frames: list[MultiViewFrame] = field(default_factory=list)
+    features: list[FrameFeatures] = field(default_factory=list)
+    steps: list[TaskStep] = field(default_factory=list)
+    true_depth: list[float] = field(default_factory=list)
+
+
+class Collector:
+    """Owns a cell, its end of the stream and its client of the feature service."""
+
+    def __init__(self, spec: CollectorSpec) -> None:
+        self._spec = spec
+        self._cell = CableCell(spec.cell)
+        self._writer = StreamWriter(spec.stream, spec.cell.cell_id)
+        self._cell.resume_after(self._writer.next_sequence - 1)
+        self._client: FeatureClient | None = None
+        self._rollout: Rollout | None = None
+        self._film: Film | None = None
+
+    def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
+        """Record episodes, each a kind and a seed; returns the number of frames. They are safe when this returns."""
+        frames = 0
+        for kind, seed in episodes:
+            episode = record_episode(self._cell, self._writer, kind, seed)
+            self._writer.flush()  # frames before the file that names them
+            save_recording(self._spec.recordings, episode)
+            frames += len(episode.sequences)
+        return frames
+
+    def connect(self, address: str, wait_s: float = 30.0) -> None:
+        """Use the feature service at ``address`` from now on.
+
+        Raises:
+            ServiceUnavailableError: it is not ready within ``wait_s`` seconds.
+        """
+        if self._client is not None:
+            self._client.close()
+        self._client = FeatureClient(address, deadline_s=self._spec.deadline_s)
+        self._client.wait_ready(wait_s)
+        self._rollout = Rollout(self._cell, self._client, self._task(), self._writer, on_step=self._keep_film)
+
+    def demonstrations(self, episode_ids: Sequence[str]) -> list[EpisodeChunk]:
+        """Recorded demonstrations of this cell with the served features; those that never claim are left out."""
+        assert self._client is not None, "connect() comes first"
+        reader = StreamReader(self._spec.stream)
+        reader.refresh()
+        where = {frame_id: index for index, frame_id in enumerate(reader.frame_ids())}
+        chunks = []
+        for episode in self._recorded(set(episode_ids)):
+            frames = (reader.read(where[f"{episode.cell_id}/{int(s):08d}"]).frame for s in episode.sequences)
+            chunk = demonstration_chunk(episode, frames, self._client, self._task())
+            if chunk is not None:
+                chunks.append(chunk)
+        return chunks
+
+    def run_episode(
+        self, policy: ActingPolicy, seed: int, *, keep_going: Callable[[], bool] = lambda: True, film: bool = False
+    ) -> tuple[EpisodeOutcome, Film | None]:
+        """One episode of the task; its frames are safe in the stream when this returns."""
+        assert self._rollout is not None, "connect() comes first"
+        self._film = Film() if film else None
+        outcome = self._rollout.run(policy, seed, keep_going=keep_going)
+        return outcome, self._film
+
+    def flush(self) -> None:
+        """Make all frames so far safe in the stream."""
+        self._writer.flush()
+
+    def latency(self) -> LatencySummary | None:
+        """Round trips to the feature service, as this cell met them."""
+        return self._client.latency_summary() if self._client is not None else None
+
+    def stop(self) -> None:
+        """Halt the robot, flush the stream, hang up."""
+        self._cell.stop()
+        self._writer.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _task(self) -> InsertionTask:
+        return InsertionTask(self._spec.task, self._spec.cell.image_px)
+
+    def _recorded(self, episode_ids: set[str]) -> list[RecordedEpisode]:
+        return [episode for episode in load_recordings(self._spec.recordings) if episode.episode_id in episode_ids]
+
+    def _keep_film(self, seen: CellObservation, features: FrameFeatures, step: TaskStep) -> None:
+        if self._film is not None:
+            self._film.frames.append(seen.frame)
+            self._film.features.append(features)
+            self._film.steps.append(step)
+            self._film.true_depth.append(self._cell.truth().depth)
+
+
+def reprojected_pixels(frame: MultiViewFrame, points_m: np.ndarray) -> np.ndarray:
+    """Where world points fall in each view of a frame without lens distortion, shape (views, points, 2), pixels."""
+    pixels = []
+    for camera in frame.cameras:
+        homogeneous = (points_m @ camera.rotation.T + camera.translation_m) @ camera.intrinsics.T
+        pixels.append(homogeneous[:, :2] / homogeneous[:, 2:])
+    return np.stack(pixels)

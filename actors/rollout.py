@@ -1,0 +1,228 @@
+"""Runs episodes of the insertion task in one cell: capture, features, policy, command, at the cell's own pace."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from actors.cell import CellObservation, SimulatedCell
+from actors.environment import FeatureSource
+from actors.insertion import InsertionTask, TaskStep
+from s3k_dist.episodes import EpisodeChunk
+from s3k_dist.features.types import FrameFeatures
+from s3k_dist.stream.record import StreamRecord
+from s3k_dist.stream.writer import StreamWriter
+
+TRULY_INSERTED = 0.9  # share of the hole's depth
+
+
+class ActingPolicy(Protocol):
+    """What drives a cell. ``refresh`` takes newer weights if they have come, and never waits for them."""
+
+    @property
+    def version(self) -> int:
+        """Of the weights in use."""
+
+    def refresh(self) -> None:
+        """Take the newest weights that have arrived."""
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """An action in [-1, 1], shape (6,)."""
+
+    def submit(self, chunk: EpisodeChunk) -> None:
+        """Hand over steps for learning; never blocks."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeOutcome:
+    """How an episode went; T steps.
+
+    Attributes:
+        episode_id: names it.
+        seed: of the cell's reset.
+        steps: T.
+        claimed: the keypoints said that the plug is in.
+        true_depth: at the end, share of the hole's depth.
+        episode_return: sum of rewards.
+        policy_version: that chose the last action.
+        model_version: of the keypoint model at the last step.
+        error_m: distance of served keypoints from the truth, shape (T + 1, 3).
+        latency_ms: of the feature service as the cell met it, round trip, shape (T + 1,).
+        consistent: which keypoints the task trusted, shape (T + 1, 3).
+    """
+
+    episode_id: str
+    seed: int
+    steps: int
+    claimed: bool
+    true_depth: float
+    episode_return: float
+    policy_version: int
+    model_version: int
+    error_m: np.ndarray
+    latency_ms: np.ndarray
+    consistent: np.ndarray
+
+    @property
+    def truly_inserted(self) -> bool:
+        """By the simulator's truth."""
+        return self.true_depth >= TRULY_INSERTED
+
+    @property
+    def false_claim(self) -> bool:
+        """Claimed but untrue."""
+        return self.claimed and not self.truly_inserted
+
+
+@dataclass
+class _Trace:
+    """What accumulates over one episode."""
+
+    steps: list[TaskStep] = field(default_factory=list)
+    actions: list[np.ndarray] = field(default_factory=list)
+    models: list[int] = field(default_factory=list)
+    errors_m: list[np.ndarray] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    sent: int = 0
+
+
+class Rollout:
+    """Runs episodes in a cell.
+
+    Args:
+        cell: where; its truth is recorded beside every step, and shown to nobody.
+        features: where keypoints come from.
+        task: the insertion task.
+        writer: the cell's end of the stream; every frame goes there. None keeps no frames.
+        chunk_steps: steps that are handed over for learning at a time.
+        on_step: called after each step with the frame, its features and the task's view, for a live picture.
+    """
+
+    def __init__(
+        self,
+        cell: SimulatedCell,
+        features: FeatureSource,
+        task: InsertionTask,
+        writer: StreamWriter | None = None,
+        *,
+        chunk_steps: int = 8,
+        on_step: Callable[[CellObservation, FrameFeatures, TaskStep], None] | None = None,
+    ) -> None:
+        self._cell = cell
+        self._features = features
+        self._task = task
+        self._writer = writer
+        self._chunk_steps = chunk_steps
+        self._on_step = on_step
+
+    def run(self, policy: ActingPolicy, seed: int, *, keep_going: Callable[[], bool] = lambda: True) -> EpisodeOutcome:
+        """One episode, to its end or until ``keep_going`` says no.
+
+        Raises:
+            ServiceError: the feature service did not answer; the robot is left without command, the steps so far are
+                handed over as truncated.
+        """
+        episode_id = f"{self._cell.cell_id}-policy-{seed}-{time.time_ns():x}"
+        trace = _Trace()
+        try:
+            seen = self._cell.reset(seed)
+            features = self._look(trace, episode_id, seen)
+            trace.steps.append(self._task.begin(seen.gripper, features))
+            self._show(seen, features, trace)
+            while True:
+                policy.refresh()
+                action = np.asarray(policy.act(trace.steps[-1].observation), np.float64)
+                self._cell.command(action * self._cell.twist_limit)
+                seen = self._cell.observe()
+                features = self._look(trace, episode_id, seen)
+                trace.actions.append(action)
+                trace.steps.append(self._task.advance(seen.gripper, features))
+                self._show(seen, features, trace)
+                last = trace.steps[-1]
+                over = last.terminated or last.truncated
+                stopped = not over and not keep_going()
+                if over or stopped or len(trace.actions) - trace.sent >= self._chunk_steps:
+                    self._submit(policy, trace, episode_id, truncated=last.truncated or stopped)
+                if over or stopped:
+                    break
+        finally:
+            # An episode that broke off still closes: the learner must not wait for its end.
+            if trace.steps and trace.sent < len(trace.actions):
+                self._submit(policy, trace, episode_id, truncated=True)
+        return EpisodeOutcome(
+            episode_id=episode_id,
+            seed=seed,
+            steps=len(trace.actions),
+            claimed=trace.steps[-1].claimed,
+            true_depth=self._cell.truth().depth,
+            episode_return=sum(step.reward for step in trace.steps),
+            policy_version=policy.version,
+            model_version=trace.models[-1],
+            error_m=np.stack(trace.errors_m),
+            latency_ms=np.array(trace.latencies_ms),
+            consistent=np.stack([step.consistent for step in trace.steps]),
+        )
+
+    def _look(self, trace: _Trace, episode_id: str, seen: CellObservation) -> FrameFeatures:
+        asked_s = time.perf_counter()
+        features = self._features.extract(seen.frame)
+        trace.latencies_ms.append(1e3 * (time.perf_counter() - asked_s))
+        if self._writer is not None:
+            record = StreamRecord(seen.frame, episode_id, len(trace.models), features.model_version)
+            self._writer.append(record)
+        trace.models.append(features.model_version)
+        trace.errors_m.append(np.linalg.norm(features.positions_m - self._cell.truth().keypoints_m, axis=-1))
+        return features
+
+    def _show(self, seen: CellObservation, features: FrameFeatures, trace: _Trace) -> None:
+        if self._on_step is not None:
+            self._on_step(seen, features, trace.steps[-1])
+
+    def _submit(self, policy: ActingPolicy, trace: _Trace, episode_id: str, *, truncated: bool) -> None:
+        first, last = trace.sent, len(trace.actions)
+        end = trace.steps[last]
+        done = end.terminated or truncated
+        policy.submit(
+            chunk_of_steps(
+                episode_id,
+                self._cell.cell_id,
+                trace.steps[first : last + 1],
+                trace.actions[first:last],
+                trace.models[first:last],
+                start_step=first,
+                policy_version=policy.version,
+                truncated=truncated and not end.terminated,
+                success=end.claimed if done else None,
+            )
+        )
+        trace.sent = last
+
+
+def chunk_of_steps(
+    episode_id: str,
+    cell_id: str,
+    steps: list[TaskStep],
+    actions: list[np.ndarray],
+    models: list[int],
+    *,
+    start_step: int,
+    policy_version: int,
+    truncated: bool,
+    success: bool | None,
+) -> EpisodeChunk:
+    """T actions and the T + 1 moments around them, as the DDPG learner takes them."""
+    return EpisodeChunk(
+        episode_id=episode_id,
+        cell_id=cell_id,
+        observations=np.stack([step.observation for step in steps]).astype(np.float32),
+        actions=np.stack(actions).astype(np.float32),
+        rewards=np.array([step.reward for step in steps[1:]], np.float32),
+        terminated=steps[-1].terminated,
+        truncated=truncated,
+        start_step=start_step,
+        policy_version=policy_version,
+        model_versions=np.array(models, np.int64),
+        success=success,
+    )

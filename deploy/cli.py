@@ -1,0 +1,221 @@
+"""The ``s3k`` command. Every subcommand imports what it needs when it runs: ``s3k --help`` answers at once."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from s3k_dist.errors import S3KError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code. An error on purpose is one line on stderr."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] | None = getattr(options, "command", None)
+    if command is None:
+        parser.print_help()
+        return 2
+    try:
+        return command(options)
+    except S3KError as error:
+        print(f"s3k: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="s3k",
+        description="Robots that see precisely: S3K keypoints, served to a DDPG learner that inserts a plug.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    run = commands.add_parser("run", help="everything: record, learn to see, learn to act, evaluate, report")
+    _add_config(run)
+    run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
+    run.set_defaults(command=_run)
+
+    doctor = commands.add_parser("doctor", help="check this machine, and say what to do about what it lacks")
+    doctor.set_defaults(command=_doctor)
+
+    collect = commands.add_parser("collect", help="record demonstrations and exploration, and label a few frames")
+    _add_config(collect)
+    collect.set_defaults(command=_collect)
+
+    train = commands.add_parser("train", help="train a part of a run").add_subparsers(metavar="PART", required=True)
+    evaluate = commands.add_parser("evaluate", help="judge a part of a run").add_subparsers(
+        metavar="PART", required=True
+    )
+    for parent, part, text, command in (
+        (train, "keypoints", "train the keypoint model on labels and stream, publish it", _train_keypoints),
+        (train, "policy", "clone the demonstrations, then learn from own episodes", _train_policy),
+        (evaluate, "keypoints", "accuracy of the promoted model on the held-out frames", _evaluate_keypoints),
+        (evaluate, "policy", "play held-out episodes, judged by the simulator's truth", _evaluate_policy),
+    ):
+        stage = parent.add_parser(part, help=text)
+        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder made by `s3k collect`")
+        _add_overrides(stage)
+        stage.set_defaults(command=command)
+
+    serve = commands.add_parser("serve", help="serve the promoted keypoint model of a run over gRPC")
+    serve.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder with a trained keypoint model")
+    serve.add_argument("--address", default="127.0.0.1:50051", help="where to listen (default: %(default)s)")
+    serve.add_argument("--metrics-port", type=int, default=None, help="Prometheus metrics over HTTP on this port")
+    serve.set_defaults(command=_serve)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="laptop", help="laptop (default) or smoke")
+    parser.add_argument("--seed", type=int, default=None, help="the same preset and seed give the same data sets")
+    parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="default: runs/<preset>-<time>")
+    _add_overrides(parser)
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting: --set policy.env_steps=2000",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from deploy.config import load_config, read_config
+    from deploy.doctor import preflight
+
+    if options.resume is not None:
+        if options.seed is not None or options.out is not None:
+            raise S3KError("--resume goes on with the seed and the folder of that run; leave out --seed and --out")
+        root: Path = options.resume
+        config = read_config(root, options.set)
+    else:
+        config = load_config(options.preset, _overrides(options))
+        root = options.out or _new_folder(config.preset)
+        _refuse_used(root)
+    preflight(root)
+    _stop_on_signals(f"s3k run --resume {root}")
+    from deploy.run import run
+
+    report = run(config, root)
+    print(f"\nreport: {report}\nsummary: {root / 'summary.json'}")  # noqa: T201
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from deploy.doctor import run_doctor
+
+    return run_doctor()
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from deploy.config import load_config
+    from deploy.doctor import preflight
+
+    config = load_config(options.preset, _overrides(options))
+    root = options.out or _new_folder(config.preset)
+    _refuse_used(root)
+    preflight(root)
+    _stop_on_signals(f"s3k run --resume {root}")
+    from deploy.session import open_session
+    from deploy.stages.record import record
+
+    with open_session(config, root, f"s3k collect, {config.preset}, seed {config.seed}") as session:
+        session.view.phase("record")
+        record(session)
+    print(f"recorded: {root}\nnext: s3k train keypoints --run {root}")  # noqa: T201
+    return 0
+
+
+def _train_keypoints(options: argparse.Namespace) -> int:
+    from deploy.stages.see import learn_to_see
+
+    return _stage(options, "learn to see", learn_to_see, f"s3k train policy --run {options.run}")
+
+
+def _train_policy(options: argparse.Namespace) -> int:
+    from deploy.stages.act import learn_to_act
+
+    return _stage(options, "learn to act", learn_to_act, f"s3k evaluate policy --run {options.run}")
+
+
+def _evaluate_policy(options: argparse.Namespace) -> int:
+    from deploy.stages.evaluate import evaluate_policy
+
+    return _stage(options, "evaluate", evaluate_policy, "")
+
+
+def _evaluate_keypoints(options: argparse.Namespace) -> int:
+    from deploy.evaluate_keypoints import print_evaluation
+
+    return print_evaluation(options.run)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from deploy.serve import serve
+
+    return serve(options.run, options.address, options.metrics_port)
+
+
+def _stage(options: argparse.Namespace, phase: str, stage: Callable[..., None], following: str) -> int:
+    from deploy.config import read_config
+    from deploy.doctor import preflight
+
+    config = read_config(options.run, options.set)
+    preflight(options.run)
+    _stop_on_signals(f"the same command, or s3k run --resume {options.run},")
+    from deploy.session import open_session
+
+    with open_session(config, options.run, f"s3k {phase}, {config.preset}, seed {config.seed}") as session:
+        session.view.phase(phase)
+        stage(session)
+    print(f"done: {options.run}" + (f"\nnext: {following}" if following else ""))  # noqa: T201
+    return 0
+
+
+def _overrides(options: argparse.Namespace) -> list[str]:
+    return options.set if options.seed is None else [*options.set, f"seed={options.seed}"]
+
+
+def _new_folder(preset: str) -> Path:
+    import time
+
+    return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _refuse_used(root: Path) -> None:
+    if root.exists() and any(root.iterdir()):
+        raise S3KError(f"{root} is not empty; `s3k run --resume {root}` goes on with a run, --out takes a new folder")
+
+
+def _stop_on_signals(resume: str) -> None:
+    """The first Ctrl-C (or SIGTERM) stops cleanly, the second at once."""
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, second)
+        signal.signal(signal.SIGTERM, second)
+        print(f"\nstopping; what was learned is kept, {resume} goes on", file=sys.stderr)  # noqa: T201
+        raise KeyboardInterrupt
+
+    def second(number: int, frame: FrameType | None) -> None:
+        from deploy.interrupt import end_children
+
+        end_children()
+        os.write(2, b"\nstopped at once\n")
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, first)
+    signal.signal(signal.SIGTERM, first)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

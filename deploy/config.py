@@ -1,0 +1,249 @@
+"""One typed configuration tree: defaults, a preset, then ``--set a.b=c``; validated at load, saved with the run."""
+
+import types
+import typing
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actors.insertion import InsertionConfig
+from learners.keypoint.config import KeypointLearnerConfig
+from s3k_dist.atomic import write_atomic
+from s3k_dist.errors import ConfigError
+
+CONFIG_NAME = "config.yaml"
+
+
+class Section(BaseModel):
+    """A part of the tree: unknown keys are refused, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CellsConfig(Section):
+    """The simulated cells.
+
+    Attributes:
+        count: cells that run side by side.
+        image_px: side of the square images, each of four views.
+        scene_seed: textures and clutter.
+        cable_stiffness: EI, N m^2.
+        cable_length_m: between the fingers and the plug.
+        clearance_m: radial, between pin and hole.
+    """
+
+    count: int = Field(2, ge=1)
+    image_px: int = Field(128, ge=64, multiple_of=32)
+    scene_seed: int = 0
+    cable_stiffness: float = Field(6e-4, gt=0)
+    cable_length_m: float = Field(0.05, gt=0)
+    clearance_m: float = Field(0.0012, gt=0)
+
+
+class RecordingConfig(Section):
+    """What is recorded before anything is learned.
+
+    Attributes:
+        demonstrations: successful episodes of the scripted expert (section 6.2: 51).
+        noisy_episodes: of the expert with noise, for the stream and for labels.
+        random_episodes: of drifting motion, likewise.
+    """
+
+    demonstrations: int = Field(51, ge=1)
+    noisy_episodes: int = Field(24, ge=0)
+    random_episodes: int = Field(24, ge=0)
+
+
+class LabelsConfig(Section):
+    """The clicks (section 6.2: 120 frames to train on, 36 to test).
+
+    Attributes:
+        train: frames to train on.
+        held_out: frames to evaluate on.
+        click_noise_px: standard deviation of a click along each image axis, at the cell's resolution.
+    """
+
+    train: int = Field(120, ge=1)
+    held_out: int = Field(36, ge=1)
+    click_noise_px: float = Field(0.5, ge=0)
+
+
+class ServiceConfig(Section):
+    """The feature service.
+
+    Attributes:
+        address: where it listens; port 0 takes a free one.
+        max_batch_frames: frames that one pass of the network takes.
+        max_queue_frames: frames that may wait.
+        deadline_s: a cell's patience for one frame.
+        poll_s: how often it looks for a new model.
+        metrics_port: of the Prometheus metrics; none by default.
+    """
+
+    address: str = "127.0.0.1:0"
+    max_batch_frames: int = Field(4, ge=1)
+    max_queue_frames: int = Field(64, ge=1)
+    deadline_s: float = Field(5.0, gt=0)
+    poll_s: float = Field(1.0, gt=0)
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+
+
+class PolicyConfig(Section):
+    """DDPG from demonstrations.
+
+    Attributes:
+        env_steps: of training, over all cells.
+        pretrain_updates: on demonstrations, before the first step.
+        exploration_sigma: of Gaussian noise on actions in [-1, 1].
+        replay_ratio: updates for each environment step.
+        batch: transitions of one update.
+        hidden_sizes: of actor and critics.
+        gamma: discount.
+        n_step: of the long return.
+        bc_coefficient: weight of the cloning term.
+        demonstration_fraction: least share of demonstrations in a batch.
+        actor_lr: learning rate.
+        critic_lr: learning rate.
+        checkpoint_s: seconds between checkpoints.
+    """
+
+    env_steps: int = Field(8000, ge=1)
+    pretrain_updates: int = Field(1500, ge=0)
+    exploration_sigma: float = Field(0.15, ge=0)
+    replay_ratio: float = Field(1.0, gt=0)
+    batch: int = Field(256, ge=1)
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    gamma: float = Field(0.97, gt=0, lt=1)
+    n_step: int = Field(5, ge=1)
+    bc_coefficient: float = Field(1.0, ge=0)
+    demonstration_fraction: float = Field(0.2, ge=0, le=1)
+    actor_lr: float = Field(5e-4, gt=0)
+    critic_lr: float = Field(1e-3, gt=0)
+    checkpoint_s: float = Field(60.0, gt=0)
+
+
+class EvaluationConfig(Section):
+    """The held-out episodes at the end.
+
+    Attributes:
+        episodes: never seen in training.
+        cloned_episodes: played by the policy as cloned, before any learning of its own; 0 for none.
+    """
+
+    episodes: int = Field(50, ge=1)
+    cloned_episodes: int = Field(20, ge=0)
+
+
+class RunConfig(Section):
+    """Everything a run depends on. The same preset and seed give the same data sets."""
+
+    preset: str = "laptop"
+    seed: int = Field(0, ge=0)
+    cells: CellsConfig = CellsConfig()
+    recording: RecordingConfig = RecordingConfig()
+    labels: LabelsConfig = LabelsConfig()
+    keypoints: KeypointLearnerConfig = KeypointLearnerConfig()
+    service: ServiceConfig = ServiceConfig()
+    task: InsertionConfig = InsertionConfig()
+    policy: PolicyConfig = PolicyConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def presets() -> list[str]:
+    """Names of the presets there are."""
+    folder = resources.files("deploy") / "presets"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_config(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
+    """A preset with overrides.
+
+    Args:
+        preset: name of a preset.
+        overrides: ``a.b=c`` each; the value is YAML.
+
+    Raises:
+        ConfigError: an unknown preset or key, or a value that does not fit; says what is available.
+    """
+    if preset not in presets():
+        raise ConfigError(f"unknown preset {preset!r}; there are {', '.join(presets())}")
+    text = (resources.files("deploy") / "presets" / f"{preset}.yaml").read_text()
+    tree = yaml.safe_load(text) or {}
+    tree["preset"] = preset
+    for override in overrides:
+        _set(tree, override)
+    return _validated(tree, f"preset {preset!r}")
+
+
+def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:
+    """The configuration saved with a run.
+
+    Raises:
+        ConfigError: there is none, or it is damaged.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{folder} is not a run: no {CONFIG_NAME} in it ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} is damaged: expected a tree of settings")
+    for override in overrides:
+        _set(tree, override)
+    return _validated(tree, str(path))
+
+
+def save_config(folder: Path, config: RunConfig) -> None:
+    """Write the resolved configuration beside what it leads to.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_atomic(folder / CONFIG_NAME, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set takes key=value, such as seed=3 or policy.env_steps=2000; got {override!r}")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{key}: {parent} is a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}: {value!r} is not a value ({' '.join(str(error).split())})") from error
+
+
+def _validated(tree: dict[str, Any], source: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            available = ", ".join(_keys_beside(first["loc"]))
+            raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
+        raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = RunConfig
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        if isinstance(annotation, types.UnionType):
+            annotation = typing.get_args(annotation)[0]
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,31 @@
+"""``s3k evaluate keypoints``: accuracy of the promoted model on the held-out frames."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from deploy.keypoints import held_out_frames
+from deploy.run_folder import RunFolder
+from learners.keypoint.evaluation import evaluate
+from s3k_dist.errors import StorageError
+from s3k_dist.keypoints.detector import KeypointDetector
+from s3k_dist.stream.reader import StreamReader
+from s3k_dist.weights import WeightsRegistry
+
+
+def print_evaluation(root: Path) -> int:
+    """Print the metrics as JSON.
+
+    Raises:
+        StorageError: the run has no promoted model, or no labels.
+    """
+    folder = RunFolder(root.absolute())
+    version = WeightsRegistry(folder.models).current() if folder.models.is_dir() else None
+    if version is None:
+        raise StorageError(f"{root} has no keypoint model; `s3k train keypoints --run {root}` makes one")
+    reader = StreamReader(folder.stream)
+    reader.refresh()
+    detector = KeypointDetector.load(WeightsRegistry(folder.models), version)
+    metrics = evaluate(detector, held_out_frames(folder, reader))
+    print(json.dumps({"model_version": version, **asdict(metrics)}, indent=1))  # noqa: T201
+    return 0

@@ -1,0 +1,70 @@
+"""Builds the DDPG learner of a run from its folder."""
+
+import numpy as np
+from gymnasium.spaces import Box
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import LEARNER_RESULTS
+
+from actors.insertion import ACTION_SIZE, OBSERVATION_LIMIT, OBSERVATION_SIZE
+from deploy.config import RunConfig
+from deploy.run_folder import RunFolder
+from learners.ddpg.algorithm import DDPG
+from learners.ddpg.checkpoint import latest_checkpoint
+from learners.ddpg.config import DDPGConfig
+from learners.ddpg.ingest import IngestEnvRunner
+from learners.ddpg.networks import ActorShape
+
+
+def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
+    """The DDPG learner, fed by cells, where it left off if it ran before."""
+    policy = config.policy
+    settings = (
+        DDPGConfig()
+        .environment(
+            observation_space=Box(-OBSERVATION_LIMIT, OBSERVATION_LIMIT, (OBSERVATION_SIZE,), np.float32),
+            action_space=Box(-1.0, 1.0, (ACTION_SIZE,), np.float32),
+        )
+        .env_runners(env_runner_cls=IngestEnvRunner, num_env_runners=0)
+        .training(
+            gamma=policy.gamma,
+            train_batch_size_per_learner=policy.batch,
+            actor_lr=policy.actor_lr,
+            critic_lr=policy.critic_lr,
+            hidden_sizes=policy.hidden_sizes,
+            n_step=policy.n_step,
+            bc_coefficient=policy.bc_coefficient,
+            min_demonstration_fraction=policy.demonstration_fraction,
+            pretrain_updates=policy.pretrain_updates,
+            learning_starts=0,
+            replay_ratio=policy.replay_ratio,
+            replay_capacity=max(policy.env_steps, 1000),
+        )
+        .debugging(log_level="ERROR", seed=config.seed)
+    )
+    algorithm = settings.build_algo()
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    if checkpoint is not None:
+        algorithm.restore_from_path(str(checkpoint))
+    return algorithm
+
+
+def actor_shape(config: RunConfig) -> ActorShape:
+    """Shape of the actor that a run trains."""
+    return ActorShape(OBSERVATION_SIZE, ACTION_SIZE, config.policy.hidden_sizes)
+
+
+def progress_of(algorithm: DDPG) -> dict[str, float]:
+    """How far the learner is: counters, rolling means, and the losses of the last updates; by metric name."""
+    progress = {
+        **algorithm.outcomes.means(),
+        "env_steps": float(algorithm.env_steps),
+        "updates": float(algorithm.updates),
+        "pretrain_updates": float(algorithm.pretrain_updates),
+        "replay_size": float(algorithm.replay.agent_size),
+        "chunks_refused": float(sum(algorithm.replay.refused.values())),
+    }
+    losses = algorithm.metrics.peek((LEARNER_RESULTS, DEFAULT_MODULE_ID), default={})
+    for name in ("critic_loss", "actor_loss", "bc_loss", "q_mean"):
+        if name in losses:
+            progress[name] = float(losses[name])
+    return progress

@@ -1,0 +1,207 @@
+"""The processes of a run, as Ray actors: cells, feature service, keypoint learner, policy learner.
+
+Each is a thin shell around a part that needs no ray. Their niceness is the order in which they may be late on a crowded
+machine: the service answers robots, cells act, the policy learner learns, the keypoint learner takes what is left.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from actors.collector import Collector, CollectorSpec, Film
+from actors.recording import Kind, load_recordings
+from actors.rollout import EpisodeOutcome
+from deploy.config import RunConfig
+from deploy.links import FixedPolicy, LearnerLink
+from deploy.run_folder import RunFolder
+from learners.ddpg.networks import ActorShape
+from learners.ddpg.policy import PolicyWeights
+from learners.keypoint.learner import LearnerStatus
+from s3k_dist.episodes import EpisodeChunk
+from s3k_dist.features.latency import LatencySummary
+
+NICENESS = {"service": 0, "cell": 2, "policy": 7, "keypoints": 15}
+
+
+@ray.remote(num_cpus=0)
+class CellProcess:
+    """Runs one cell."""
+
+    def __init__(self, spec: CollectorSpec) -> None:
+        _settle("cell")
+        self._collector = Collector(spec)
+        self._link: LearnerLink | None = None
+
+    def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
+        """See ``Collector.record``."""
+        return self._collector.record(episodes)
+
+    def connect(self, address: str) -> None:
+        """See ``Collector.connect``."""
+        self._collector.connect(address)
+
+    def demonstrations(self, episode_ids: Sequence[str]) -> list[EpisodeChunk]:
+        """See ``Collector.demonstrations``."""
+        return self._collector.demonstrations(episode_ids)
+
+    def attach(self, learner: Any, weights: PolicyWeights, shape: ActorShape, sigma: float, seed: int) -> None:
+        """Act for, and push steps to, a policy learner from now on."""
+        self._link = LearnerLink(learner, weights, shape, sigma=sigma, seed=seed)
+
+    def train_episode(self, seed: int) -> EpisodeOutcome:
+        """One episode with exploration, pushed to the learner."""
+        assert self._link is not None, "attach() comes first"
+        outcome, _ = self._collector.run_episode(self._link, seed)
+        return outcome
+
+    def evaluate_episode(
+        self, weights: PolicyWeights, shape: ActorShape, seed: int, film: bool
+    ) -> tuple[EpisodeOutcome, Film | None]:
+        """One episode without noise, not learned from."""
+        return self._collector.run_episode(FixedPolicy(weights, shape), seed, film=film)
+
+    def stop(self) -> None:
+        """See ``Collector.stop``."""
+        self._collector.stop()
+
+
+@ray.remote(num_cpus=0)
+class ServiceProcess:
+    """Hosts the feature service."""
+
+    def __init__(self, config: RunConfig, models: Path, address: str) -> None:
+        _settle("service", threads=1)
+        from s3k_dist.features.server import FeatureServer
+        from s3k_dist.features.server_thread import FeatureServerThread
+        from s3k_dist.keypoints.detector import KeypointDetector
+        from s3k_dist.weights import WeightsRegistry
+
+        registry = WeightsRegistry(models)
+        self._thread = FeatureServerThread(
+            FeatureServer(
+                registry.current,
+                lambda version: KeypointDetector.load(registry, version),
+                address=address,
+                max_batch_frames=config.service.max_batch_frames,
+                max_queue_frames=config.service.max_queue_frames,
+                poll_s=config.service.poll_s,
+                metrics_port=config.service.metrics_port,
+            )
+        )
+
+    def start(self) -> str:
+        """Listen; returns the address with the port that was free."""
+        self._thread.start()
+        return self._thread.address
+
+    def latency(self) -> LatencySummary:
+        """Of the last requests."""
+        return self._thread.server.latency_summary()
+
+    def stop(self) -> None:
+        """Answer what is under way and stop."""
+        self._thread.stop(grace_s=1.0)
+
+
+@ray.remote(num_cpus=0)
+class KeypointProcess:
+    """Runs the keypoint learner, a few steps a call, so that whoever asks can always stop between two calls."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        _settle("keypoints", threads=os.cpu_count() or 1)
+        from deploy.keypoints import build_learner
+
+        self._folder = folder
+        self._learner = build_learner(config, folder)
+
+    def advance(self, steps: int, threads: int) -> LearnerStatus:
+        """Train for some steps."""
+        _use_threads(threads)
+        return self._learner.advance(steps)
+
+    def publish(self) -> LearnerStatus:
+        """Publish what it has."""
+        self._learner.publish()
+        return self._learner.status()
+
+    def status(self) -> LearnerStatus:
+        """Where it is."""
+        return self._learner.status()
+
+    def save(self) -> None:
+        """Keep what was learned."""
+        self._learner.save(self._folder.trainer)
+
+
+@ray.remote(num_cpus=0, concurrency_groups={"ingest": 1})
+class PolicyProcess:
+    """Runs the DDPG learner; cells push in a thread of their own, so they never wait for an update."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        _settle("policy", threads=1)
+        from deploy.policy import actor_shape, build_algorithm, progress_of
+
+        self._folder = folder
+        self._algorithm = build_algorithm(config, folder)
+        self._shape = actor_shape(config)
+        self._progress_of = progress_of
+
+    @ray.method(concurrency_group="ingest")
+    def push(self, chunk: EpisodeChunk, have_version: int) -> PolicyWeights | None:
+        """Take steps of an episode; answers with newer weights if there are any."""
+        runner = self._algorithm.env_runner_group.local_env_runner
+        runner.inbox.push(chunk)
+        newest = runner.newest_weights
+        return None if newest is None or newest.version == have_version else newest
+
+    def load_demonstrations(self, chunks: Sequence[EpisodeChunk]) -> int:
+        """Store demonstrations for good; returns the number of transitions."""
+        return self._algorithm.load_demonstrations(chunks)
+
+    def advance(self, seconds: float) -> dict[str, float]:
+        """Learn for about ``seconds``; returns progress by name."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._algorithm.training_step()
+        return self._progress_of(self._algorithm)
+
+    def weights(self) -> tuple[PolicyWeights, ActorShape]:
+        """The actor as it is now, and its shape."""
+        return self._algorithm.policy_weights, self._shape
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        from learners.ddpg.checkpoint import save_checkpoint
+
+        save_checkpoint(self._algorithm, self._folder.checkpoints)
+
+    def stop(self) -> None:
+        """Let go of RLlib's own resources."""
+        self._algorithm.stop()
+
+
+def recorded_ids(folder: RunFolder, cell_id: str, kind: Kind) -> list[str]:
+    """Names of the recorded episodes of one cell and kind."""
+    episodes = load_recordings(folder.recordings)
+    return [episode.episode_id for episode in episodes if (episode.cell_id, episode.kind) == (cell_id, kind)]
+
+
+def _settle(role: str, threads: int | None = None) -> None:
+    os.nice(NICENESS[role])
+    if threads is not None:
+        import torch
+
+        # Adam's moments and converged networks go denormal, and a denormal costs a hundred times a number.
+        torch.set_flush_denormal(True)
+        _use_threads(threads)
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)

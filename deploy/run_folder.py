@@ -1,0 +1,97 @@
+"""Where a run keeps what, and how far it has come."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s3k_dist.atomic import write_atomic
+from s3k_dist.errors import StorageError
+from s3k_dist.folders import make_folder
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run.
+
+    Attributes:
+        root: the run's folder.
+    """
+
+    root: Path
+
+    @property
+    def stream(self) -> Path:
+        """Shards of all cells."""
+        return self.root / "stream"
+
+    @property
+    def recordings(self) -> Path:
+        """What the robots did before there was a model."""
+        return self.root / "recordings"
+
+    @property
+    def labels(self) -> Path:
+        """The clicks."""
+        return self.root / "labels.json"
+
+    @property
+    def models(self) -> Path:
+        """Registry of keypoint models."""
+        return self.root / "models"
+
+    @property
+    def trainer(self) -> Path:
+        """State of the keypoint trainer."""
+        return self.root / "trainer.pt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Of the DDPG learner."""
+        return self.root / "checkpoints"
+
+    @property
+    def policy(self) -> Path:
+        """The trained actor."""
+        return self.root / "policy.safetensors"
+
+    @property
+    def episodes(self) -> Path:
+        """One line for each episode of training and evaluation."""
+        return self.root / "episodes.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """What came out."""
+        return self.root / "summary.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Frames for the report."""
+        return self.root / "pictures.npz"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            StorageError: they cannot be made or written.
+        """
+        for folder in (self.root, self.stream, self.recordings):
+            make_folder(folder)
+        write_atomic(self.root / ".writable", b"")
+        (self.root / ".writable").unlink(missing_ok=True)
+
+    def progress(self) -> dict[str, Any]:
+        """What is done: empty for a new run."""
+        path = self.root / "progress.json"
+        if not path.exists():
+            return {}
+        try:
+            progress = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{path} is damaged: {error}") from error
+        return progress if isinstance(progress, dict) else {}
+
+    def note(self, **done: Any) -> None:
+        """Add to what is done, safely against a crash."""
+        write_atomic(self.root / "progress.json", json.dumps(self.progress() | done, indent=1).encode())

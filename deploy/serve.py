@@ -1,0 +1,38 @@
+"""``s3k serve``: the feature service alone, until it is told to stop."""
+
+import signal
+import threading
+from pathlib import Path
+
+from deploy.run_folder import RunFolder
+from s3k_dist.errors import StorageError
+from s3k_dist.features.server import FeatureServer
+from s3k_dist.features.server_thread import FeatureServerThread
+from s3k_dist.keypoints.detector import KeypointDetector
+from s3k_dist.weights import WeightsRegistry
+
+
+def serve(root: Path, address: str, metrics_port: int | None) -> int:
+    """Serve the promoted model of a run, and each that is promoted later, until SIGINT or SIGTERM.
+
+    Raises:
+        StorageError: the run has no promoted model.
+        ServiceError: the port is in use.
+    """
+    models = RunFolder(root.absolute()).models
+    if not models.is_dir() or WeightsRegistry(models).current() is None:
+        raise StorageError(f"{root} has no keypoint model to serve; `s3k train keypoints --run {root}` makes one")
+    registry = WeightsRegistry(models)
+    server = FeatureServer(
+        registry.current,
+        lambda version: KeypointDetector.load(registry, version),
+        address=address,
+        metrics_port=metrics_port,
+    )
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    with FeatureServerThread(server) as service:
+        print(f"serving model version {registry.current()} at {service.address}; Ctrl-C stops", flush=True)  # noqa: T201
+        told.wait()
+    return 0

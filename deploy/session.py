@@ -1,0 +1,122 @@
+"""What every stage of a run shares, and the bookkeeping between them."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actors.rollout import EpisodeOutcome
+from deploy.config import RunConfig, save_config
+from deploy.live_view import LiveView
+from deploy.run_folder import RunFolder
+from deploy.run_log import RunLog
+from deploy.topology import Topology
+from s3k_dist.errors import StorageError
+
+PHASES = ("record", "learn to see", "learn to act", "evaluate", "report")
+# Room for seeds: no two episodes of a run, and none of neighbouring runs, start alike.
+SEEDS_PER_RUN, TRAINING_SEEDS, HELD_OUT_SEEDS = 1_000_000, 100_000, 900_000
+
+
+@dataclass
+class Session:
+    """One sitting at a run.
+
+    Attributes:
+        config: of the run.
+        folder: where everything is kept.
+        topology: its processes.
+        log: its metrics.
+        view: what a person sees.
+        latencies_ms: of every feature request while the policy learned, as the cells met them.
+    """
+
+    config: RunConfig
+    folder: RunFolder
+    topology: Topology
+    log: RunLog
+    view: LiveView
+    latencies_ms: list[float] = field(default_factory=list)
+
+    def seed(self, offset: int) -> int:
+        """A seed of this run."""
+        return self.config.seed * SEEDS_PER_RUN + offset
+
+    def keep(self, stage: str, outcome: EpisodeOutcome) -> None:
+        """Add an episode to the run's list; the line reaches the disk's cache before this returns."""
+        line = {
+            "stage": stage,
+            "seed": outcome.seed,
+            "steps": outcome.steps,
+            "claimed": outcome.claimed,
+            "truly_inserted": outcome.truly_inserted,
+            "true_depth": round(outcome.true_depth, 4),
+            "return": round(outcome.episode_return, 4),
+            "policy_version": outcome.policy_version,
+            "model_version": outcome.model_version,
+            "median_error_mm": [round(1e3 * float(v), 3) for v in np.median(outcome.error_m, axis=0)],
+        }
+        try:
+            with self.folder.episodes.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StorageError(f"cannot write {self.folder.episodes}: {error.strerror}") from error
+
+
+@contextmanager
+def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]:
+    """A session on a run's folder: its configuration saved, its processes ready to start.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    folder = RunFolder(root.absolute())
+    folder.create()
+    save_config(folder.root, config)
+    with (
+        RunLog(folder.root) as log,
+        LiveView(title, PHASES) as view,
+        Topology(config, folder) as topology,
+    ):
+        yield Session(config, folder, topology, log, view)
+
+
+def episode_lines(folder: RunFolder) -> list[dict[str, Any]]:
+    """All episodes of a run so far; a line torn by a crash is passed over."""
+    if not folder.episodes.exists():
+        return []
+    lines = []
+    for line in folder.episodes.read_text().splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+def machine() -> dict[str, object]:
+    """What the run ran on."""
+    import platform
+
+    import psutil
+
+    return {
+        "cpu": _cpu_name() or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "os": platform.platform(terse=True),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,72 @@
+"""Stage 4: held-out episodes, played without noise, judged by the simulator's truth."""
+
+from typing import Any
+
+import numpy as np
+
+from actors.collector import Film
+from actors.rollout import EpisodeOutcome
+from deploy.pictures import keep_film
+from deploy.session import HELD_OUT_SEEDS, Session
+from deploy.topology import START_S, Calls
+from learners.ddpg.networks import ActorShape
+from learners.ddpg.policy import PolicyWeights, load_policy
+from s3k_dist.errors import S3KError
+
+EPISODE_S = 120.0
+FILMED_EPISODES = 4
+
+
+def evaluate_policy(session: Session) -> None:
+    """Play the trained policy on starts it has never seen."""
+    if session.folder.progress().get("evaluated"):
+        return
+    topology = session.topology
+    address = topology.service()
+    topology.call([cell.connect.remote(address) for cell in topology.cells().values()], START_S)
+    policy = load_policy(session.folder.policy)
+    _, film = play_held_out(session, policy.weights(), policy.shape, "evaluate", session.config.evaluation.episodes)
+    if film is not None:
+        keep_film(session.folder.pictures, film)
+    session.folder.note(evaluated=True)
+
+
+def play_held_out(
+    session: Session, weights: PolicyWeights, shape: ActorShape, stage: str, episodes: int
+) -> tuple[list[EpisodeOutcome], Film | None]:
+    """Play held-out starts, shared among the cells.
+
+    Returns:
+        The outcomes, and the film of an episode: a success if one of the first few was.
+    """
+    cells = session.topology.cells()
+    waiting = list(range(episodes))
+    calls, outcomes = Calls(), []
+    films: list[tuple[bool, Film]] = []
+
+    def ask(cell_id: str, cell: Any) -> None:
+        if waiting:
+            number = waiting.pop(0)
+            seed = session.seed(HELD_OUT_SEEDS + number)
+            film = stage == "evaluate" and number < FILMED_EPISODES
+            calls.ask(cell_id, cell.evaluate_episode.remote(weights, shape, seed, film), EPISODE_S)
+
+    for cell_id, cell in cells.items():
+        ask(cell_id, cell)
+    while len(calls):
+        for cell_id, result in calls.ready(timeout_s=1.0):
+            if isinstance(result, S3KError):
+                raise result
+            outcome, film = result
+            session.keep(stage, outcome)
+            outcomes.append(outcome)
+            if film is not None:
+                films.append((outcome.truly_inserted, film))
+            session.view.progress(len(outcomes) / episodes)
+            session.view.update(
+                success_rate=float(np.mean([one.truly_inserted for one in outcomes])),
+                claimed_rate=float(np.mean([one.claimed for one in outcomes])),
+            )
+            ask(cell_id, cells[cell_id])
+    films.sort(key=lambda entry: entry[0])
+    return outcomes, films[-1][1] if films else None

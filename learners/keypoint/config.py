@@ -1,0 +1,86 @@
+"""Settings of the keypoint learner; pydantic only, so that reading a configuration loads no torch."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AugmentConfig(BaseModel):
+    """How far each augmentation goes. Zero switches one off.
+
+    Attributes:
+        roll_rad: camera roll, plus or minus. Fixed cameras roll little in life; more only costs capacity.
+        log_zoom: logarithm of the focal length's factor, plus or minus.
+        shift_px: of the principal point, plus or minus, at 128 px (scales with the image).
+        contrast: relative, plus or minus.
+        tint: relative for each colour, and as an offset.
+        noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
+        occlusion: probability that a random patch hides part of an image.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    roll_rad: float = Field(0.35, ge=0)
+    log_zoom: float = Field(0.2, ge=0)
+    shift_px: float = Field(10.0, ge=0)
+    contrast: float = Field(0.3, ge=0)
+    tint: float = Field(0.1, ge=0)
+    noise: float = Field(0.03, ge=0)
+    occlusion: float = Field(0.3, ge=0, le=1)
+
+
+class TrainerConfig(BaseModel):
+    """How the model is trained; each default is the paper's, or a measured better one.
+
+    Attributes:
+        warm_start_steps: labelled steps before the unlabelled loss enters; from step 0 it collapses onto a wrong
+            solution that is consistent in 3-D.
+        ramp_steps: steps over which the learning rate rises at the start.
+        anneal_steps: step at which the learning rate has fallen to its floor, on a cosine.
+        learning_rate: peak.
+        learning_rate_floor: kept for ever after ``anneal_steps``, so that learning can follow the stream.
+        labelled_batch: frames of each step, each with all its views.
+        unlabelled_batch: frames of each step.
+        alpha: weight of the unlabelled loss, Eq. 4; the paper's 0.5.
+        l2: decoupled decay of parameters that are not biases, Eq. 4.
+        teacher_decay: of the moving average.
+        gate_residual_px: the teacher's views agree within this mean residual, at 128 px (scales with the image).
+        gate_confidence: the teacher's heatmaps have at least this mean weight (Eq. 5).
+        max_gradient_norm: gradients are scaled down to it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    warm_start_steps: int = Field(500, ge=0)
+    ramp_steps: int = Field(100, ge=1)
+    anneal_steps: int = Field(1200, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate_floor: float = Field(3e-4, gt=0)
+    labelled_batch: int = Field(4, ge=1)
+    unlabelled_batch: int = Field(4, ge=1)
+    alpha: float = Field(0.5, ge=0)
+    l2: float = Field(1e-3, ge=0)
+    teacher_decay: float = Field(0.995, ge=0, lt=1)
+    gate_residual_px: float = Field(4.0, gt=0)
+    gate_confidence: float = Field(0.5, ge=0, le=1)
+    max_gradient_norm: float = Field(5.0, gt=0)
+    augment: AugmentConfig = AugmentConfig()
+
+
+class KeypointLearnerConfig(BaseModel):
+    """The keypoint learner.
+
+    Attributes:
+        steps: before the first version is published.
+        publish_every: steps between versions afterwards.
+        pool_frames: of the unlabelled stream held in memory.
+        max_regression: a version is promoted only if its held-out median error is at most this factor of the served
+            one's.
+        trainer: the recipe.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(1200, ge=1)
+    publish_every: int = Field(150, ge=1)
+    pool_frames: int = Field(3000, ge=1)
+    max_regression: float = Field(1.05, ge=1)
+    trainer: TrainerConfig = TrainerConfig()

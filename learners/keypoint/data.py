@@ -1,0 +1,118 @@
+"""Labels and stream as tensors."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from learners.keypoint.trainer import LabelledFrames, UnlabelledFrames
+from s3k_dist.errors import StorageError
+from s3k_dist.frames import MultiViewFrame, stack_images
+from s3k_dist.geometry.projection import Cameras
+from s3k_dist.geometry.triangulation import triangulate_labels
+from s3k_dist.keypoints.detector import stack_cameras
+from s3k_dist.labels.store import Label
+from s3k_dist.stream.reader import StreamReader
+
+
+def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiViewFrame]:
+    """Frames of the stream by name.
+
+    Raises:
+        StorageError: one of them is not in the stream.
+    """
+    index = {frame_id: position for position, frame_id in enumerate(reader.frame_ids())}
+    for frame_id in frame_ids:
+        if frame_id not in index:
+            raise StorageError(f"labelled frame {frame_id} is not in the stream at {reader.root} ({len(index)} frames)")
+    return [reader.read(index[frame_id]).frame for frame_id in frame_ids]
+
+
+def labelled_frames(reader: StreamReader, labels: Sequence[Label], keypoints: Sequence[str]) -> LabelledFrames:
+    """Labelled frames with keypoints triangulated from their clicks (section 3.1).
+
+    Raises:
+        StorageError: a frame is not in the stream.
+        TooFewViewsError: a keypoint was clicked in fewer than two views of a frame.
+    """
+    frames = find_frames(reader, [label.frame for label in labels])
+    cameras = stack_cameras(frames)
+    pixels = np.zeros((len(labels), len(frames[0].views), len(keypoints), 2))
+    clicked = np.zeros(pixels.shape[:-1], dtype=bool)
+    for row, (label, frame) in enumerate(zip(labels, frames, strict=True)):
+        for view, camera in enumerate(frame.cameras):
+            for column, name in enumerate(keypoints):
+                if name in label.clicks.get(camera.name, {}):
+                    pixels[row, view, column] = label.clicks[camera.name][name]
+                    clicked[row, view, column] = True
+    points = triangulate_labels(torch.from_numpy(pixels), torch.from_numpy(clicked), cameras)
+    return LabelledFrames(torch.from_numpy(stack_images(frames)), cameras.to(torch.float32), points.float())
+
+
+def with_truth(labelled: LabelledFrames, labels: Sequence[Label], truth_m: Mapping[str, np.ndarray]) -> LabelledFrames:
+    """The same frames judged by the simulator's truth in place of clicks; frames it does not know keep their labels."""
+    points = labelled.points_m.clone()
+    for row, label in enumerate(labels):
+        if label.frame in truth_m:
+            points[row] = torch.from_numpy(truth_m[label.frame]).float()
+    return LabelledFrames(labelled.images, labelled.cameras, points)
+
+
+class UnlabelledPool:
+    """A bounded sample of the stream, decoded in memory; uint8, about 200 kB for four views of 128 px.
+
+    Takes every new frame; once full, each new one replaces a random old one, so the pool keeps some of the past and
+    leans to the present.
+
+    Args:
+        capacity: frames.
+        seed: decides which frames give way.
+    """
+
+    def __init__(self, capacity: int, seed: int) -> None:
+        self._capacity = capacity
+        self._rng = np.random.default_rng((seed, 3))
+        self._frames: UnlabelledFrames | None = None
+        self._count = 0
+        self._taken = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def follow(self, reader: StreamReader, at_most: int | None = None) -> int:
+        """Take frames that are new in the stream, at most ``at_most`` of them; returns how many."""
+        reader.refresh()
+        end = len(reader) if at_most is None else min(len(reader), self._taken + at_most)
+        new = range(self._taken, end)
+        for index in new:
+            try:
+                self._put(reader.read(index).frame)
+            except StorageError:
+                continue  # the reader keeps the damaged frame's name and reason; learning goes on without it
+        self._taken = end
+        return len(new)
+
+    def frames(self) -> UnlabelledFrames | None:
+        """What is in the pool; shares its memory."""
+        if self._frames is None:
+            return None
+        return UnlabelledFrames(self._frames.images[: self._count], self._frames.cameras[: self._count])
+
+    def _put(self, frame: MultiViewFrame) -> None:
+        images, cameras = torch.from_numpy(stack_images([frame])), stack_cameras([frame]).to(torch.float32)
+        if self._frames is None:
+            self._frames = UnlabelledFrames(
+                torch.zeros(self._capacity, *images.shape[1:], dtype=torch.uint8),
+                Cameras(*(torch.zeros(self._capacity, *part.shape[1:]) for part in _parts(cameras))),
+            )
+        if images.shape[1:] != self._frames.images.shape[1:]:
+            return  # another layout of views: a model of its own
+        slot = self._count if self._count < self._capacity else int(self._rng.integers(self._capacity))
+        self._frames.images[slot] = images[0]
+        for store, part in zip(_parts(self._frames.cameras), _parts(cameras), strict=True):
+            store[slot] = part[0]
+        self._count = min(self._count + 1, self._capacity)
+
+
+def _parts(cameras: Cameras) -> tuple[torch.Tensor, ...]:
+    return cameras.intrinsics, cameras.distortion, cameras.rotation, cameras.translation_m
