@@ -1,10 +1,6 @@
 """The simulated cable cell: a gripper holds a flexible cable's plug over a socket, four calibrated cameras look on."""
 
-import os
 import time
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # software rendering where there is no GPU; must precede the import
-
 from dataclasses import dataclass, field
 
 import mujoco
