@@ -8,7 +8,6 @@ from learners.ddpg.config import DDPGConfig
 from learners.ddpg.module import require_flat_boxes
 from s3k_dist.errors import ConfigError
 
-
 FLAT = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
 
 
