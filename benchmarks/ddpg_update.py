@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from learners.ddpg.config import DDPGConfig
-from s3k_dist.episodes import EpisodeChunk
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import Actor, ActorShape, Critic
+from s3k_dist.episodes import EpisodeChunk
 
 OBSERVATION_SIZE, ACTION_SIZE, BATCH = 25, 6, 256
 UPDATES_PER_CALL, ROUNDS = 32, 12

@@ -1,13 +1,10 @@
 """DDPG from demonstrations as an RLlib algorithm: gather, store, learn, publish."""
 
-import io
-import json
 import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import ray
@@ -21,6 +18,7 @@ from ray.rllib.utils.metrics import (
     TD_ERROR_KEY,
 )
 
+from learners.ddpg.checkpoint import read_progress, write_progress
 from learners.ddpg.config import DDPGConfig, Demonstrations
 from learners.ddpg.episodes import chunk_from_episode
 from learners.ddpg.ingest import IngestEnvRunner
@@ -28,14 +26,11 @@ from learners.ddpg.module import ACTOR_PREFIX
 from learners.ddpg.outcomes import EpisodeOutcomes
 from learners.ddpg.policy import PolicyWeights
 from learners.ddpg.replay import DemonstrationReplay
-from s3k_dist.atomic import write_atomic
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
-from s3k_dist.errors import ConfigError, StorageError
+from s3k_dist.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-REPLAY_FILE = "replay.npz"
-PROGRESS_FILE = "progress.json"
 IDLE_WAIT_S = 0.05
 FETCH_DEADLINE_S = 30.0
 
@@ -146,9 +141,14 @@ class DDPG(Algorithm):
             ready = group.foreach_env_runner_async_fetch_ready(
                 func="sample_get_state_and_metrics", tag="sample", timeout_seconds=0.0
             )
-            fetched = ray.get([episodes_ref for episodes_ref, _, _ in ready], timeout=FETCH_DEADLINE_S)
-            episodes = [episode for batch in fetched for episode in batch]
-            metrics = [runner_metrics for _, _, runner_metrics in ready]
+            episodes, metrics = [], []
+            for episodes_ref, _, runner_metrics in ready:
+                try:
+                    episodes.extend(ray.get(episodes_ref, timeout=FETCH_DEADLINE_S))
+                except ray.exceptions.RayError as error:
+                    logger.warning("the episodes of an env runner were lost: %s", error)
+                    continue
+                metrics.append(runner_metrics)
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
         return list(episodes)
@@ -254,10 +254,7 @@ class DDPG(Algorithm):
         """
         folder = Path(super().save_to_path(path, **kwargs))
         if "state" not in kwargs:
-            buffer = io.BytesIO()
-            np.savez(buffer, allow_pickle=False, **self.replay.get_state())
-            write_atomic(folder / REPLAY_FILE, buffer.getvalue())
-            write_atomic(folder / PROGRESS_FILE, json.dumps(self._progress()).encode())
+            write_progress(folder, self.replay.get_state(), self._progress())
         return str(folder)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
@@ -269,18 +266,10 @@ class DDPG(Algorithm):
         if kwargs.get("component") is not None:
             super().restore_from_path(path, *args, **kwargs)
             return
-        folder = Path(path)
-        try:
-            with np.load(io.BytesIO((folder / REPLAY_FILE).read_bytes()), allow_pickle=False) as file:
-                replay_state = dict(file)
-            progress = {name: int(value) for name, value in json.loads((folder / PROGRESS_FILE).read_text()).items()}
-            missing = self._progress().keys() - progress.keys()
-        except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
-            raise StorageError(f"{folder} is not a complete DDPG checkpoint: {error}") from error
-        if missing:
-            raise StorageError(f"{folder / PROGRESS_FILE} lacks {', '.join(sorted(missing))}")
-        super().restore_from_path(path, *args, **kwargs)
+        replay_state, progress = read_progress(Path(path), self._progress())
+        # First what may be refused: a replay of another layout must leave the weights alone.
         self.replay.set_state(replay_state)
+        super().restore_from_path(path, *args, **kwargs)
         newest_version = max(self.policy_version, progress["policy_version"])
         for name in self._progress():
             setattr(self, name, progress[name])

@@ -1,15 +1,23 @@
 """Checkpoints that a kill at any moment leaves whole: written aside, synced, renamed; the newest two are kept."""
 
+import io
+import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
-from s3k_dist.atomic import sync_folder
+import numpy as np
+
+from s3k_dist.atomic import sync_folder, write_atomic
 from s3k_dist.errors import StorageError
 
 KEPT = 2
+REPLAY_FILE = "replay.npz"
+PROGRESS_FILE = "progress.json"
 _NAME = re.compile(r"checkpoint-(\d{6,})")
 _ASIDE = ".unfinished-"
 
@@ -59,6 +67,34 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint below ``folder``, None if there is none."""
     checkpoints = _checkpoints(Path(folder).absolute())
     return checkpoints[-1] if checkpoints else None
+
+
+def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[str, int]) -> None:
+    """Add the replay (npz without pickle) and the counters (JSON), which RLlib does not save, to a checkpoint.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **replay)
+    write_atomic(folder / REPLAY_FILE, buffer.getvalue())
+    write_atomic(folder / PROGRESS_FILE, json.dumps(progress).encode())
+
+
+def read_progress(folder: Path, counters: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Read what ``write_progress`` wrote.
+
+    Raises:
+        StorageError: a file or counter is missing or damaged: resuming without it would not be resuming.
+    """
+    try:
+        with np.load(io.BytesIO((folder / REPLAY_FILE).read_bytes()), allow_pickle=False) as file:
+            replay = dict(file)
+        stored = json.loads((folder / PROGRESS_FILE).read_text())
+        progress = {name: int(stored[name]) for name in counters}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile) as error:
+        raise StorageError(f"{folder} is not a complete DDPG checkpoint: {error}") from error
+    return replay, progress
 
 
 def _checkpoints(folder: Path) -> list[Path]:

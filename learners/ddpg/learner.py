@@ -93,7 +93,8 @@ class DDPGLearner(TorchLearner):
         self.cloning_only = cloning_only
         source = training_data.batch if training_data is not None else batch
         columns = {
-            name: torch.as_tensor(column, device=self.device)
+            # Copied: what comes from another process is read-only memory, which torch cannot wrap.
+            name: torch.tensor(column, device=self.device)
             for name, column in source.policy_batches[DEFAULT_MODULE_ID].items()
         }
         rows = len(columns["obs"])

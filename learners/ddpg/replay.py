@@ -1,20 +1,17 @@
 """Prioritised replay that never forgets a demonstration (DDPGfD, Vecerik et al. 2017; Schaul et al. 2016)."""
 
 import json
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psutil
 
 from learners.ddpg.sum_tree import SumTree
-from learners.ddpg.windows import Columns, Tail, WindowAssembler
+from learners.ddpg.transitions import column_shapes, replay_bytes, require_memory
+from learners.ddpg.windows import Columns, WindowAssembler
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
-from s3k_dist.errors import ConfigError, PreflightError, StorageError
-
-logger = logging.getLogger(__name__)
+from s3k_dist.errors import ConfigError, StorageError
 
 STATE_FORMAT = 1
 
@@ -85,9 +82,9 @@ class DemonstrationReplay:
         self._random = np.random.default_rng(seed)
         self._windows = WindowAssembler(n_step, gamma, max_open_episodes)
         slots = capacity + demonstration_capacity
-        self.bytes_needed = slots * _bytes_per_slot(observation_size, action_size)
-        _refuse_if_too_large(self.bytes_needed, slots)
-        shapes = _column_shapes(observation_size, action_size)
+        self.bytes_needed = replay_bytes(slots, observation_size, action_size)
+        require_memory(slots, self.bytes_needed)
+        shapes = column_shapes(observation_size, action_size)
         self._columns: Columns = {name: np.zeros((slots, *shape), dtype) for name, (shape, dtype) in shapes.items()}
         self._tree = SumTree(slots)
 
@@ -194,7 +191,6 @@ class DemonstrationReplay:
     def get_state(self) -> Columns:
         """Everything, as plain arrays: rows in use, masses, random state, open episodes. Exact."""
         used = self._used_slots()
-        tails = list(self._windows.open.values())
         meta = {
             "format": STATE_FORMAT,
             "layout": self._layout(),
@@ -205,14 +201,10 @@ class DemonstrationReplay:
             "max_priority": self._max_priority,
             "random": self._random.bit_generator.state,
             "refused": dict(self.refused),
-            "open": [[name, len(tail.rewards), tail.next_step] for name, tail in self._windows.open.items()],
-            "finished": list(self._windows.finished),
         }
         state = {f"column_{name}": array[used] for name, array in self._columns.items()}
         state["mass"] = self._tree.mass(used).copy()
-        for name in ("observations", "actions", "rewards", "model_versions"):
-            rows = [getattr(tail, name) for tail in tails]
-            state[f"open_{name}"] = np.concatenate(rows) if rows else np.zeros(0, np.float32)
+        state.update(self._windows.get_state())
         state["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         return state
 
@@ -227,22 +219,23 @@ class DemonstrationReplay:
             if meta["format"] != STATE_FORMAT or meta["layout"] != self._layout():
                 raise StorageError(f"saved replay has layout {meta['layout']}, this one has {self._layout()}")
             demonstrations, agents = int(meta["demonstration_size"]), int(meta["agent_size"])
+            count = demonstrations + agents
             rows = {name: state[f"column_{name}"] for name in self._columns}
             mass = state["mass"]
-            if any(len(array) != demonstrations + agents for array in (*rows.values(), mass)):
-                raise StorageError("saved replay is damaged: its columns differ in length")
-            tails = _split_tails(state, meta["open"])
+            expected = {name: (count, *column.shape[1:]) for name, column in self._columns.items()}
+            if {name: array.shape for name, array in rows.items()} != expected or mass.shape != (count,):
+                raise StorageError("saved replay is damaged: its columns are not those of its layout")
+            added, next_ring_slot = int(meta["added"]), int(meta["next_ring_slot"])
+            max_priority, refused = float(meta["max_priority"]), Counter(meta["refused"])
+            random = np.random.default_rng()
+            random.bit_generator.state = meta["random"]
+            self._windows.set_state(state)
         except (KeyError, ValueError, TypeError) as error:
             raise StorageError(f"saved replay is damaged: {error}") from error
         self.demonstration_size, self.agent_size = demonstrations, agents
-        self.added, self._next_ring_slot = int(meta["added"]), int(meta["next_ring_slot"])
-        self._max_priority = float(meta["max_priority"])
-        self._random.bit_generator.state = meta["random"]
-        self.refused = Counter(meta["refused"])
-        self._windows.open.clear()
-        self._windows.open.update(tails)
-        self._windows.finished.clear()
-        self._windows.finished.update(dict.fromkeys(meta["finished"]))
+        self.added, self._next_ring_slot = added, next_ring_slot
+        self._max_priority, self.refused = max_priority, refused
+        self._random = random
         used = self._used_slots()
         for name, array in rows.items():
             self._columns[name][used] = array
@@ -287,56 +280,5 @@ class DemonstrationReplay:
         }
 
 
-def _column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tuple[int, ...], type]]:
-    scalar: tuple[int, ...] = ()
-    return {
-        "obs": ((observation_size,), np.float32),
-        "actions": ((action_size,), np.float32),
-        "reward": (scalar, np.float32),
-        "next_obs": ((observation_size,), np.float32),
-        "terminated": (scalar, np.float32),
-        "reward_n": (scalar, np.float32),
-        "next_obs_n": ((observation_size,), np.float32),
-        "terminated_n": (scalar, np.float32),
-        "discount_n": (scalar, np.float32),
-        "model_version": (scalar, np.int64),
-    }
-
-
-def _bytes_per_slot(observation_size: int, action_size: int) -> int:
-    columns = _column_shapes(observation_size, action_size).values()
-    stored = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns)
-    return stored + 4 * np.dtype(np.float64).itemsize  # the tree: two nodes a leaf, up to twice the leaves
-
-
-def _refuse_if_too_large(needed: int, slots: int) -> None:
-    available = psutil.virtual_memory().available
-    logger.info("replay of %d transitions takes %.2f GiB", slots, needed / 2**30)
-    if needed > available:
-        raise PreflightError(
-            f"a replay of {slots} transitions needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} are available: "
-            f"lower replay_capacity so that it and demonstration_capacity stay under {int(slots * available / needed)}"
-        )
-
-
 def _ended(chunk: EpisodeChunk) -> EpisodeChunk:
     return EpisodeChunk(**{**chunk.__dict__, "truncated": not chunk.terminated})
-
-
-def _split_tails(state: Columns, described: list[list[Any]]) -> list[tuple[str, Tail]]:
-    tails, step, row = [], 0, 0
-    for name, steps, next_step in described:
-        tails.append(
-            (
-                str(name),
-                Tail(
-                    observations=state["open_observations"][row : row + steps + 1],
-                    actions=state["open_actions"][step : step + steps],
-                    rewards=state["open_rewards"][step : step + steps],
-                    model_versions=state["open_model_versions"][step : step + steps],
-                    next_step=int(next_step),
-                ),
-            )
-        )
-        step, row = step + steps, row + steps + 1
-    return tails

@@ -1,5 +1,6 @@
 """From episode chunks to transitions: 1-step and n-step, across chunk borders, never across episodes."""
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -83,6 +84,40 @@ class WindowAssembler:
                 _, oldest = self.open.popitem(last=False)
                 completed.append(self._windows(oldest, len(oldest.rewards), terminated=False))
         return [columns for columns in completed if len(columns["reward"])]
+
+    def get_state(self) -> Columns:
+        """Open and finished episodes as plain arrays."""
+        tails = list(self.open.values())
+        meta = {
+            "open": [[name, len(tail.rewards), tail.next_step] for name, tail in self.open.items()],
+            "finished": list(self.finished),
+        }
+        state = {"open_meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)}
+        for name in ("observations", "actions", "rewards", "model_versions"):
+            rows = [getattr(tail, name) for tail in tails]
+            state[f"open_{name}"] = np.concatenate(rows) if rows else np.zeros(0, np.float32)
+        return state
+
+    def set_state(self, state: Columns) -> None:
+        """Become what ``get_state`` described.
+
+        Raises:
+            KeyError, ValueError: the state is damaged; nothing has changed then.
+        """
+        meta = json.loads(bytes(state["open_meta"]))
+        tails: OrderedDict[str, Tail] = OrderedDict()
+        step = row = 0
+        for name, steps, next_step in meta["open"]:
+            tails[name] = Tail(
+                observations=state["open_observations"][row : row + steps + 1],
+                actions=state["open_actions"][step : step + steps],
+                rewards=state["open_rewards"][step : step + steps],
+                model_versions=state["open_model_versions"][step : step + steps],
+                next_step=int(next_step),
+            )
+            step, row = step + steps, row + steps + 1
+        self.open = tails
+        self.finished = OrderedDict.fromkeys(meta["finished"])
 
     def _check_continuity(self, chunk: EpisodeChunk) -> None:
         where = f"chunk at step {chunk.start_step} of episode {chunk.episode_id!r}"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from learners.ddpg.algorithm import DDPG, REPLAY_FILE
-from learners.ddpg.checkpoint import latest_checkpoint, save_checkpoint
+from learners.ddpg.algorithm import DDPG
+from learners.ddpg.checkpoint import REPLAY_FILE, latest_checkpoint, save_checkpoint
 from learners.ddpg.config import DDPGConfig
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import ActorShape
@@ -201,6 +201,19 @@ def test_a_checkpoint_without_its_replay_is_refused(
     with pytest.raises(StorageError, match="not a complete DDPG checkpoint"):
         algorithm.restore_from_path(str(folder))
     assert_equal(weights(algorithm), before)
+
+
+def test_a_checkpoint_made_under_other_settings_is_refused_and_changes_nothing(
+    build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path
+) -> None:
+    algorithm, other = build(gamma=0.9), build()
+    run(algorithm, make_chunk, range(2))
+    folder = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    before = weights(other)
+    with pytest.raises(StorageError, match="'gamma': 0.9"):
+        other.restore_from_path(folder)
+    assert_equal(weights(other), before)
+    assert len(other.replay) == 0
 
 
 def test_no_weights_go_out_before_pretraining_is_done(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:

@@ -1,0 +1,54 @@
+"""What the replay keeps of one step, and the memory that takes."""
+
+import logging
+
+import numpy as np
+import psutil
+
+from s3k_dist.errors import PreflightError
+
+logger = logging.getLogger(__name__)
+
+
+def column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Shape and type of each column of one transition.
+
+    "reward_n" is the discounted sum over the window of up to n steps that "next_obs_n" ends, "discount_n" is gamma to
+    the length of that window. "terminated" and "terminated_n" are 1.0 where no value follows.
+    """
+    scalar: tuple[int, ...] = ()
+    return {
+        "obs": ((observation_size,), np.float32),
+        "actions": ((action_size,), np.float32),
+        "reward": (scalar, np.float32),
+        "next_obs": ((observation_size,), np.float32),
+        "terminated": (scalar, np.float32),
+        "reward_n": (scalar, np.float32),
+        "next_obs_n": ((observation_size,), np.float32),
+        "terminated_n": (scalar, np.float32),
+        "discount_n": (scalar, np.float32),
+        "model_version": (scalar, np.int64),
+    }
+
+
+def replay_bytes(slots: int, observation_size: int, action_size: int) -> int:
+    """Memory of a replay of ``slots`` transitions with its sum tree."""
+    columns = column_shapes(observation_size, action_size).values()
+    stored = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns)
+    tree = 4 * np.dtype(np.float64).itemsize  # two nodes a leaf, and up to twice as many leaves as slots
+    return slots * (stored + tree)
+
+
+def require_memory(slots: int, needed: int) -> None:
+    """Log the memory of a replay of ``slots`` transitions.
+
+    Raises:
+        PreflightError: it is more than this machine has available; says which capacity would fit.
+    """
+    available = psutil.virtual_memory().available
+    logger.info("replay of %d transitions takes %.2f GiB", slots, needed / 2**30)
+    if needed > available:
+        raise PreflightError(
+            f"a replay of {slots} transitions needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} are available: "
+            f"lower replay_capacity so that it and demonstration_capacity stay under {int(slots * available / needed)}"
+        )
