@@ -27,7 +27,7 @@ class PlainDDPG:
     """The reference: twin critics, 1-step and n-step targets, nothing around them."""
 
     def __init__(self, shape: ActorShape) -> None:
-        self.actor, self.critics = Actor(shape), torch.nn.ModuleList((Critic(shape), Critic(shape)))
+        self.actor, self.critics = Actor(shape), torch.nn.ModuleList((Critic(shape, True), Critic(shape, True)))
         self.slow_actor, self.slow_critics = deepcopy(self.actor), deepcopy(self.critics)
         self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=1e-3, weight_decay=1e-5)
         self.critic_optimizer = torch.optim.Adam(self.critics.parameters(), lr=1e-3, weight_decay=1e-5)

@@ -210,7 +210,7 @@ def test_a_checkpoint_made_under_other_settings_is_refused_and_changes_nothing(
     run(algorithm, make_chunk, range(2))
     folder = algorithm.save_to_path(str(tmp_path / "checkpoint"))
     before = weights(other)
-    with pytest.raises(StorageError, match="'gamma': 0.9"):
+    with pytest.raises(StorageError, match=r"'gamma': 0\.9"):
         other.restore_from_path(folder)
     assert_equal(weights(other), before)
     assert len(other.replay) == 0
