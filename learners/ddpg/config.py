@@ -64,7 +64,7 @@ class DDPGConfig(AlgorithmConfig):
     """
 
     def __init__(self, algo_class: type | None = None) -> None:
-        """Defaults. "Measured" means on Pendulum-v1 or on the insertion probe of this project."""
+        """Defaults. "Measured" means on the 2-D reaching task of ``tests/learners/ddpg/test_learning.py``."""
         if algo_class is None:
             from learners.ddpg.algorithm import DDPG
 
@@ -76,7 +76,7 @@ class DDPGConfig(AlgorithmConfig):
         self.critic_lr = 1e-3  # TD3
         self.tau = 0.005  # TD3
         self.twin_critic = True  # TD3: the lower of two targets
-        self.target_noise = 0.0  # TD3 has 0.2; measured no better on the insertion probe
+        self.target_noise = 0.0  # as in the insertion probe; TD3 has 0.2
         self.actor_delay = 1  # TD3 has 2
         self.l2 = 1e-5  # insertion probe; DDPGfD regularises both networks
         self.hidden_sizes = (256, 256)  # TD3
@@ -86,10 +86,12 @@ class DDPGConfig(AlgorithmConfig):
 
         # Exploration, in units of the normalised action.
         self.exploration_sigma = 0.1  # TD3
-        self.random_steps = 1000  # uniform actions before any update; 0 wherever demonstrations are given
+        self.random_steps = (
+            1000  # uniform actions first, as many as learning_starts; none if demonstrations are configured
+        )
 
         # Replay.
-        self.n_step = 5  # insertion probe, 20-step episodes; DDPGfD has 10
+        self.n_step = 5  # insertion probe, 20-step episodes
         self.lambda_n = 0.5  # insertion probe
         self.replay_capacity = 100_000
         self.demonstration_capacity = 10_000
@@ -102,7 +104,7 @@ class DDPGConfig(AlgorithmConfig):
 
         # Demonstrations.
         self.demonstrations = None
-        self.bc_coefficient = 1.0  # measured: 0.1 loses the cloned policy
+        self.bc_coefficient = 1.0  # measured: 0.1 loses more of the cloned policy
         self.bc_q_filter = True  # Nair et al. 2018
         self.pretrain_updates = 0
         self.policy_gradient_starts = 1000  # measured; with demonstrations: the critic must see failures first
@@ -110,7 +112,7 @@ class DDPGConfig(AlgorithmConfig):
         # Pace.
         self.learning_starts = 1000  # environment steps before the first update on them
         self.replay_ratio = 1.0  # updates for each environment step (TD3)
-        self.max_updates_per_step = 32  # bounds training_step() to about 0.3 s
+        self.max_updates_per_step = 32  # bounds training_step() to about half a second
         self.inbox_capacity = 1024  # chunks; more than a minute of 50 cells sending a chunk each 4 s
 
         # RLlib's own.
