@@ -19,17 +19,25 @@ def augment(
     cameras: Cameras,
     config: AugmentConfig,
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "batch views 3 height width"], Cameras]:
-    """Warped and recoloured images, and the cameras that would have taken them."""
+) -> tuple[Float[Tensor, "batch views 3 crop crop"], Cameras]:
+    """Warped, cropped and recoloured images, and the cameras that would have taken them."""
     batch, views = images.shape[:2]
+    size = images.shape[-1]
+    # A multiple of 32: the network halves the resolution five times.
+    crop = max(32, round(config.crop * size / 32) * 32)
     warp = CameraWarp.random(
-        (batch, views),
-        max_roll_rad=config.roll_rad,
-        max_log_zoom=config.log_zoom,
-        max_shift_px=config.shift_px * images.shape[-1] / 128,
-        generator=generator,
+        (batch, views), max_roll_rad=config.roll_rad, max_log_zoom=config.log_zoom, generator=generator
     )
-    warped = warp_images(images.flatten(0, 1), warp.affine(cameras).flatten(0, 1).float())
+    margin = (size - crop) / 2
+    shift = _uniform((batch, views, 2), generator) * (margin + config.shift_px * size / 128) - margin
+    plain = torch.rand((batch, views), generator=generator) < config.plain
+    warp = CameraWarp(
+        warp.roll_rad.masked_fill(plain, 0.0),
+        warp.zoom.masked_fill(plain, 1.0),
+        # Whole pixels need no interpolation.
+        torch.where(plain[..., None], shift.round(), shift),
+    )
+    warped = warp_images(images.flatten(0, 1), warp.affine(cameras).flatten(0, 1), crop, crop)
     coloured = occlude(recolour(warped, config, generator), config, generator)
     return coloured.unflatten(0, (batch, views)), warp.cameras(cameras)
 

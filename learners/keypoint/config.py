@@ -10,6 +10,10 @@ class AugmentConfig(BaseModel):
         roll_rad: camera roll, plus or minus. Fixed cameras roll little in life; more only costs capacity.
         log_zoom: logarithm of the focal length's factor, plus or minus.
         shift_px: of the principal point, plus or minus, at 128 px (scales with the image).
+        crop: share of the image's side that a training image shows, in steps of 32 px: the network sees the same scene
+            at a fraction of the cost.
+        plain: share of the images that are only cropped. Resampling blurs, cameras do not: a model that saw blurred
+            images only places keypoints 0.3 px off in sharp ones.
         contrast: relative, plus or minus.
         tint: relative for each colour, and as an offset.
         noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
@@ -21,6 +25,8 @@ class AugmentConfig(BaseModel):
     roll_rad: float = Field(0.35, ge=0)
     log_zoom: float = Field(0.2, ge=0)
     shift_px: float = Field(10.0, ge=0)
+    crop: float = Field(0.75, gt=0, le=1)
+    plain: float = Field(0.4, ge=0, le=1)
     contrast: float = Field(0.3, ge=0)
     tint: float = Field(0.1, ge=0)
     noise: float = Field(0.03, ge=0)

@@ -10,7 +10,7 @@ from learners.keypoint.trainer import LabelledFrames
 from s3k_dist.geometry.projection import project
 from s3k_dist.geometry.triangulation import triangulate
 from s3k_dist.keypoints.detector import KeypointDetector
-from s3k_dist.keypoints.heatmap import decode, detection_weight
+from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
 
 BATCH = 16
 
@@ -47,7 +47,9 @@ def evaluate(detector: KeypointDetector, labelled: LabelledFrames) -> KeypointMe
     for start in range(0, len(labelled), BATCH):
         part = slice(start, start + BATCH)
         cameras, truth = labelled.cameras[part], labelled.points_m[part]
-        decoded = decode(detector.heatmaps(labelled.images[part]), size, size, stride=network.stride)
+        decoded = decode_peak(
+            detector.heatmaps(labelled.images[part]), size, size, sigma=network.sigma, stride=network.stride
+        )
         points = triangulate(decoded.pixels, detection_weight(decoded.deviation, sigma=network.sigma), cameras)
         expected, _ = project(truth, cameras)
         inside = ((expected >= 0) & (expected <= network.image_size_px - 1)).all(-1)

@@ -6,6 +6,7 @@ counts only where the teacher's views agree and are sharp. Needs no ray.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from learners.keypoint.augment import augment, normalised
 from learners.keypoint.config import TrainerConfig
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.geometry.triangulation import reprojection_residual, triangulate
-from s3k_dist.keypoints.heatmap import decode, detection_weight
+from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
 from s3k_dist.keypoints.loss import supervised_loss
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
 
@@ -124,7 +125,7 @@ class KeypointTrainer:
             points, trust = torch.cat([points, extra_points]), torch.cat([trust, extra_trust])
         images, cameras = augment(images, cameras, config.augment, self._generator)
         log_heatmaps = self._heatmaps(self.student, images)
-        mask = trust[:, None, :] * self._in_view(points, cameras)
+        mask = trust[:, None, :] * _in_view(points, cameras, images.shape[-1])
         split = len(chosen)
         supervised = self._loss(log_heatmaps[:split], points[:split], cameras[:split], mask[:split])
         unsupervised = torch.zeros(())
@@ -158,7 +159,9 @@ class KeypointTrainer:
     ) -> tuple[Float[Tensor, "batch keypoints 3"], Float[Tensor, "batch keypoints"]]:
         """The teacher's keypoints (Eq. 2), metres, and 1 where its views agree and are sharp, else 0."""
         size, config = self.network.heatmap_size, self.config
-        decoded = decode(self._heatmaps(self.teacher, images), size, size, stride=self.network.stride)
+        decoded = decode_peak(
+            self._heatmaps(self.teacher, images), size, size, sigma=self.network.sigma, stride=self.network.stride
+        )
         weights = detection_weight(decoded.deviation, sigma=self.network.sigma)
         points = triangulate(decoded.pixels, weights, cameras)
         residual = reprojection_residual(points, decoded.pixels, cameras)
@@ -172,7 +175,7 @@ class KeypointTrainer:
         cameras: Cameras,
         mask: Float[Tensor, "batch views keypoints"],
     ) -> Float[Tensor, ""]:
-        size = self.network.heatmap_size
+        size = math.isqrt(log_heatmaps.shape[-1])
         return supervised_loss(
             log_heatmaps,
             points,
@@ -183,13 +186,6 @@ class KeypointTrainer:
             stride=self.network.stride,
             mask=mask,
         )
-
-    def _in_view(
-        self, points: Float[Tensor, "batch keypoints 3"], cameras: Cameras
-    ) -> Float[Tensor, "batch views keypoints"]:
-        pixels, depth = project(points, cameras)
-        inside = ((pixels >= 0) & (pixels <= self.network.image_size_px - 1)).all(-1) & (depth > 0)
-        return inside.float()
 
     def _optimise(self, loss: Float[Tensor, ""]) -> None:
         for group in self._optimiser.param_groups:
@@ -222,3 +218,11 @@ class KeypointTrainer:
     ) -> Float[Tensor, "batch views keypoints cells"]:
         flat = images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return network(flat).unflatten(0, images.shape[:2])
+
+
+def _in_view(
+    points: Float[Tensor, "batch keypoints 3"], cameras: Cameras, size_px: int
+) -> Float[Tensor, "batch views keypoints"]:
+    """1 where a point lies inside the square image, else 0."""
+    pixels, depth = project(points, cameras)
+    return (((pixels >= 0) & (pixels <= size_px - 1)).all(-1) & (depth > 0)).float()

@@ -93,16 +93,27 @@ def invert_affine(affine: Float[Tensor, "... 2 3"]) -> Float[Tensor, "... 2 3"]:
 
 
 def warp_images(
-    images: Float[Tensor, "images channels height width"], affine: Float[Tensor, "images 2 3"]
-) -> Float[Tensor, "images channels height width"]:
-    """The images that the warped cameras would have taken, bilinear, mirrored beyond the border."""
-    height, width = images.shape[-2:]
-    back = invert_affine(affine)
+    images: Float[Tensor, "images channels height width"],
+    affine: Float[Tensor, "images 2 3"],
+    height: int | None = None,
+    width: int | None = None,
+) -> Float[Tensor, "images channels new_height new_width"]:
+    """The images that the warped cameras would have taken, bilinear, mirrored beyond the border.
+
+    Args:
+        images: of the cameras as they are.
+        affine: from pixels of the cameras to pixels of the warped cameras.
+        height: of the warped images, pixels; default the same.
+        width: of the warped images, pixels; default the same.
+    """
+    height, width = height or images.shape[-2], width or images.shape[-1]
+    back = invert_affine(affine.to(images.dtype))
     # grid_sample counts from -1 to 1 over the image's outer edges: u = (x + 1) W / 2 - 1/2.
-    half = images.new_tensor([width / 2, height / 2])
-    centre = half - 0.5
-    linear = back[..., :2] * (half / half[:, None])
-    offset = ((back[..., :2] @ centre[:, None])[..., 0] + back[..., 2] - centre) / half
-    theta = torch.cat([linear, offset[..., None]], dim=-1).to(images.dtype)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    half_in = images.new_tensor([images.shape[-1] / 2, images.shape[-2] / 2])
+    half_out = images.new_tensor([width / 2, height / 2])
+    linear = back[..., :2] * (half_out / half_in[:, None])
+    middle_in, middle_out = half_in - 0.5, half_out - 0.5
+    offset = ((back[..., :2] @ middle_out[:, None])[..., 0] + back[..., 2] - middle_in) / half_in
+    theta = torch.cat([linear, offset[..., None]], dim=-1)
+    grid = F.affine_grid(theta, [*images.shape[:2], height, width], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -11,7 +11,7 @@ from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate
-from s3k_dist.keypoints.heatmap import decode, detection_weight
+from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
 from s3k_dist.weights import WeightsRegistry
 
@@ -82,7 +82,7 @@ class KeypointDetector:
         log_heatmaps = self.heatmaps(images)
         size, network = self.config.heatmap_size, self.config
         with torch.inference_mode():
-            decoded = decode(log_heatmaps, size, size, stride=network.stride)
+            decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
             pixels, weights = decoded.pixels.double(), detection_weight(decoded.deviation, sigma=network.sigma).double()
             points = triangulate(pixels, weights, cameras)
             residual = reprojection_residual(points, pixels, cameras)

@@ -14,7 +14,7 @@ class NetworkConfig(BaseModel):
     Attributes:
         keypoint_names: one heatmap for each.
         image_size_px: side of the square images it sees; a multiple of ``2 ** (1 + len(channels) - 1)``.
-        channels: of each resolution, finest first (App. A: 16 to 32).
+        channels: of each resolution, finest first (App. A: 16 to 32). The two finest cost most.
         residual_blocks: at the lowest resolution.
         sigma: width of the target Gaussian, heatmap cells.
     """
@@ -23,7 +23,7 @@ class NetworkConfig(BaseModel):
 
     keypoint_names: tuple[str, ...]
     image_size_px: int = Field(128, ge=32)
-    channels: tuple[int, ...] = (16, 32, 32, 32, 32)
+    channels: tuple[int, ...] = (16, 24, 32, 32, 32)
     residual_blocks: int = Field(3, ge=0)
     sigma: float = Field(2.0, gt=0)
 
