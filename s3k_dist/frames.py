@@ -79,9 +79,8 @@ def stack_images(frames: Sequence[MultiViewFrame]) -> np.ndarray:
     Raises:
         FrameError: the frames differ in their number of views or image size.
     """
-    shapes = {tuple(view.image.shape for view in frame.views) for frame in frames}
-    if len(shapes) != 1:
-        raise FrameError(
-            f"expected frames of one layout of views and sizes, got {len(shapes)} layouts: {sorted(shapes)}"
-        )
+    layouts = {(len(frame.views), view.image.shape) for frame in frames for view in frame.views}
+    if len(layouts) != 1:
+        found = ", ".join(f"{views} views of {width} x {height} px" for views, (height, width, _) in sorted(layouts))
+        raise FrameError(f"expected frames with as many views of one size each, got {found or 'no frames'}")
     return np.stack([np.stack([view.image for view in frame.views]) for frame in frames])

@@ -7,6 +7,10 @@ import numpy as np
 
 from s3k_dist.errors import FrameError
 
+# Pixels stay where the sensor had them, whatever a file says of its orientation.
+DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the others are tables
 JPEG_QUALITY = 92  # keeps keypoints of the cable cell within 0.1 px of the lossless image
 
 
@@ -40,11 +44,32 @@ def decode_image(data: bytes, encoding: Encoding, width_px: int, height_px: int)
         if len(data) != expected:
             raise FrameError(f"raw image has {len(data)} bytes, expected {expected} for {width_px} x {height_px} RGB")
         return np.frombuffer(data, np.uint8).reshape(height_px, width_px, 3)
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if decoded is None:
+    # The size is read from the header first: a few bytes that claim a giant image must not make anyone allocate it.
+    size = _png_size(data) if encoding is Encoding.PNG else _jpeg_size(data)
+    if size is not None and size != (width_px, height_px):
+        raise FrameError(f"image is {size[0]} x {size[1]} px, its camera says {width_px} x {height_px}")
+    try:
+        decoded = None if size is None else cv2.imdecode(np.frombuffer(data, np.uint8), DECODE_FLAGS)
+    except cv2.error:
+        decoded = None
+    if decoded is None or decoded.shape != (height_px, width_px, 3):
         raise FrameError(f"the {encoding.name} image is damaged ({len(data)} bytes)")
-    if decoded.shape[:2] != (height_px, width_px):
-        raise FrameError(
-            f"image is {decoded.shape[1]} x {decoded.shape[0]} px, its camera says {width_px} x {height_px}"
-        )
     return np.ascontiguousarray(decoded[..., ::-1])
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the header claims, pixels; None if it is no PNG header."""
+    if len(data) < 24 or not data.startswith(PNG_MAGIC) or data[12:16] != b"IHDR":
+        return None
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the header claims, pixels; None if no frame header follows the start of the image."""
+    at = 2 if data.startswith(JPEG_MAGIC) else len(data)
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in JPEG_FRAME_MARKERS:
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        at += 2 + length
+    return None

@@ -16,7 +16,6 @@ repeated in each record (about 400 bytes a view beside some 100 kB of image), so
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import cv2
 import msgpack
 import numpy as np
 
@@ -90,7 +89,7 @@ def unpack_record(data: bytes) -> StreamRecord:
             step=typed(fields, "step", int),
             model_version=typed(fields, "model_version", int),
         )
-    except (FrameError, GeometryError, ValueError, cv2.error) as error:
+    except (FrameError, GeometryError, ValueError) as error:
         raise StorageError(f"a record holds an impossible frame: {' '.join(str(error).split())}") from error
 
 
