@@ -1,6 +1,8 @@
 """Files that a crash cannot tear: written aside, synced, renamed."""
 
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from s3k_dist.errors import StorageError
@@ -16,7 +18,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full, or the folder is missing or read-only. The old file, if any, is untouched.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A name of its own for every call: two threads may write the same path at once, and the last rename wins.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with aside.open("wb") as file:
             file.write(data)
@@ -25,8 +28,11 @@ def write_atomic(path: Path, data: bytes) -> None:
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        # Nothing is there after the rename; after a failure or a Ctrl-C the torn file goes.
+        with suppress(OSError):
+            aside.unlink()
 
 
 def sync_folder(folder: Path) -> None:
