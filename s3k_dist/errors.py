@@ -8,8 +8,11 @@ S3KError
 ├── StorageError         a file, shard or version that is missing, damaged or cannot be written
 ├── ServiceError         the feature service could not answer
 │   ├── ServiceUnavailableError  nothing answers at the address, within the retries and the deadline
-│   └── DeadlineError    an answer did not come in time
+│   ├── DeadlineError    an answer did not come in time
+│   ├── NoModelError     no model serves yet (s3k_dist.features.batcher)
+│   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
+├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 └── PreflightError       this machine lacks something the run needs; says what to do about it
 """
 
