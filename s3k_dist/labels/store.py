@@ -30,7 +30,7 @@ class Label(BaseModel):
             pixel.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     frame: str
     split: Split

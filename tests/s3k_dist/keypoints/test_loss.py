@@ -6,7 +6,14 @@ from torch import nn
 
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.keypoints.heatmap import gaussian_log_target
-from s3k_dist.keypoints.loss import divergence, estimate, self_supervised_loss, supervised_loss, total_loss, weight_penalty
+from s3k_dist.keypoints.loss import (
+    divergence,
+    estimate,
+    self_supervised_loss,
+    supervised_loss,
+    total_loss,
+    weight_penalty,
+)
 from tests.scenes import ring
 
 SHAPE = {"height": 64, "width": 64, "sigma": 2.0, "stride": 2}
