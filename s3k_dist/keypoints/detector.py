@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
+from pydantic import ValidationError
 from torch import Tensor
 
-from s3k_dist.errors import FrameError
+from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
@@ -56,16 +57,26 @@ class KeypointDetector:
         """The model of one version.
 
         Raises:
-            StorageError: the version is missing or damaged.
+            StorageError: the version is missing or damaged, or is no keypoint model.
         """
         weights, manifest = registry.load(version)
-        return cls(
-            NetworkConfig.model_validate(manifest.config),
-            weights,
-            version=version,
-            published_at_ns=manifest.created_at_ns,
-            noise_px=manifest.metrics.get(NOISE_METRIC, DEFAULT_NOISE_PX),
-        )
+        try:
+            return cls(
+                NetworkConfig.model_validate(manifest.config),
+                weights,
+                version=version,
+                published_at_ns=manifest.created_at_ns,
+                noise_px=manifest.metrics.get(NOISE_METRIC, DEFAULT_NOISE_PX),
+            )
+        except (ValidationError, RuntimeError) as error:  # RuntimeError: the weights are of another network
+            reason = " ".join(str(error).split())
+            raise StorageError(
+                f"version {version} in {registry.root} holds {manifest.kind!r}, not a keypoint model: {reason}"
+            ) from error
+
+    def extract(self, frame: MultiViewFrame) -> FrameFeatures:
+        """The keypoints of one frame: a detector serves where a ``FeatureClient`` would."""
+        return self.detect([frame])[0]
 
     def detect(self, frames: Sequence[MultiViewFrame]) -> list[FrameFeatures]:
         """The keypoints of frames that share their number of views.

@@ -1,6 +1,7 @@
 """The network of App. A: one U-Net for all views, image in, one heatmap for each keypoint out."""
 
 from itertools import pairwise
+from math import gcd
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -13,7 +14,8 @@ class NetworkConfig(BaseModel):
 
     Attributes:
         keypoint_names: one heatmap for each.
-        image_size_px: side of the square images it sees; a multiple of ``2 ** (1 + len(channels) - 1)``.
+        image_size_px: side of the square images it sees; even. Each of ``channels`` halves it, so a multiple of
+            ``2 ** len(channels)`` wastes nothing.
         channels: of each resolution, finest first (App. A: 16 to 32). The two finest cost most.
         residual_blocks: at the lowest resolution.
         sigma: width of the target Gaussian, heatmap cells.
@@ -21,9 +23,9 @@ class NetworkConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    keypoint_names: tuple[str, ...]
-    image_size_px: int = Field(128, ge=32)
-    channels: tuple[int, ...] = (16, 24, 32, 32, 32)
+    keypoint_names: tuple[str, ...] = Field(min_length=1)
+    image_size_px: int = Field(128, ge=32, multiple_of=2)
+    channels: tuple[int, ...] = Field((16, 24, 32, 32, 32), min_length=1)
     residual_blocks: int = Field(3, ge=0)
     sigma: float = Field(2.0, gt=0)
 
@@ -83,5 +85,5 @@ class ResidualBlock(nn.Module):
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3, step: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, step, padding=kernel // 2), nn.GroupNorm(min(8, outputs), outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, kernel, step, padding=kernel // 2), nn.GroupNorm(gcd(8, outputs), outputs), nn.ReLU()
     )
