@@ -81,7 +81,7 @@ class Cell(Protocol):
         ...
 
     def stop(self) -> None:
-        """Halt the robot and free the cameras; safe to call twice."""
+        """Halt the robot and free the cameras; safe to call twice. Afterwards the others raise CellError."""
         ...
 
 

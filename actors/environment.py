@@ -20,7 +20,7 @@ ENVIRONMENT_ID = "s3k/CableInsertion-v0"
 
 
 class FeatureSource(Protocol):
-    """Turns a frame into keypoints: ``FeatureClient``, or a detector in the same process."""
+    """Turns a frame into keypoints: ``FeatureClient``, or a ``KeypointDetector`` in the same process."""
 
     def extract(self, frame: MultiViewFrame) -> FrameFeatures:
         """The keypoints of one frame."""
@@ -52,11 +52,14 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         task: InsertionConfig | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if features is None and service is None:
-            raise ConfigError(
-                "the insertion task sees through a keypoint model: expected service='host:port' or features=..."
-            )
-        self._features = features or FeatureClient(str(service))
+        self._client: FeatureClient | None = None
+        if features is None:
+            if service is None:
+                raise ConfigError(
+                    "the insertion task sees through a keypoint model: expected service='host:port' or features=..."
+                )
+            features = self._client = FeatureClient(service)
+        self._features = features
         self._cell = cell or _default_cell()
         self._task = InsertionTask(task or InsertionConfig(), self._cell.cameras[0].width_px)
         self.render_mode = render_mode
@@ -91,8 +94,10 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return np.hstack([view.image for view in self._seen.views])
 
     def close(self) -> None:
-        """Stop the cell."""
+        """Stop the cell, and hang up if the environment made the call itself."""
         self._cell.stop()
+        if self._client is not None:
+            self._client.close()
 
     def _info(self, step: TaskStep) -> dict[str, Any]:
         info: dict[str, Any] = {"distance_m": step.distance_m, "claimed": step.claimed}

@@ -2,11 +2,11 @@
 
 Success is the paper's (section 6.2): the sum of the distances between all three keypoints is under 2.5 cm. The plug tip
 is labelled at the socket's opening once it is inside, so two of the three distances are what is left between the plug
-base and the opening. The plug base is the white ring 12.5 mm behind the pin's shoulder: 2.5 cm then mean that the
-shoulder is at the opening, 18 of the hole's 20 mm deep, which is the 90% that a claim must mean.
+base and the opening. The plug base is the white ring 13 mm behind the pin's shoulder: 2.5 cm then mean
+18.5 of the hole's 20 mm, 92.5% of the depth. A claim must mean 90%; the rest is room for the keypoints' errors.
 
-An agent learns to fool its detector, so a claim counts only where all views agree on all three keypoints and see them
-sharply, and only when it holds for two steps.
+An agent learns to fool its detector, so a claim counts only where the views agree on all three keypoints and see them
+sharply (one of four may be blocked), and only when it holds for two steps.
 """
 
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class InsertionTask:
     def begin(self, gripper: GripperState, features: FrameFeatures) -> TaskStep:
         """Start an episode from its first observation."""
         self._steps = self._held = self._lost = 0
-        self._known_m = features.positions_m.copy()
+        self._known_m = np.where(np.isfinite(features.positions_m), features.positions_m, np.nan)
         self._seen_from_m = np.repeat(gripper.position_m[None], len(KEYPOINTS), axis=0)
         self._trusted_distance_m: float | None = None
         return self._look(gripper, features)

@@ -5,6 +5,9 @@ model exists, from the stream's frames (``actors.demonstrations``).
 """
 
 import io
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,10 +25,12 @@ from s3k_dist.stream.writer import StreamWriter
 
 Kind = Literal["demonstration", "noisy", "random"]
 EXPLORATION_STEPS = 18
-# The expert goes on pushing after the plug is seated: a claim must hold, and labels must show a seated plug.
-SEATED_STEPS = 5
+# A claim must hold, and labels must show a seated plug.
+SEATED_STEPS = 3
 MAX_DEMONSTRATION_STEPS = 40
 SEATED_DEPTH = 0.95
+# What reading a torn or foreign .npz raises, from its index down to its arrays.
+DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +127,8 @@ def load_recordings(folder: Path) -> list[RecordedEpisode]:
         try:
             with np.load(path, allow_pickle=False) as file:
                 stored = {field.name: file[field.name] for field in fields(RecordedEpisode)}
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise StorageError(f"{path} is not a recorded episode: {error}") from error
+        except DAMAGED as error:
+            raise StorageError(f"{path} is not a recorded episode: {' '.join(str(error).split())}") from error
         for name in ("episode_id", "cell_id", "kind"):
             stored[name] = str(stored[name])
         stored["seed"] = int(stored["seed"])

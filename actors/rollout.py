@@ -9,7 +9,7 @@ import numpy as np
 
 from actors.cell import CellObservation, SimulatedCell
 from actors.environment import FeatureSource
-from actors.insertion import InsertionTask, TaskStep
+from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.stream.record import StreamRecord
@@ -86,6 +86,7 @@ class _Trace:
     errors_m: list[np.ndarray] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     sent: int = 0
+    closed: bool = False
 
 
 class Rollout:
@@ -137,8 +138,9 @@ class Rollout:
                 self._cell.command(action * self._cell.twist_limit)
                 seen = self._cell.observe()
                 features = self._look(trace, episode_id, seen)
+                step = self._task.advance(seen.gripper, features)
                 trace.actions.append(action)
-                trace.steps.append(self._task.advance(seen.gripper, features))
+                trace.steps.append(step)
                 self._show(seen, features, trace)
                 last = trace.steps[-1]
                 over = last.terminated or last.truncated
@@ -149,7 +151,7 @@ class Rollout:
                     break
         finally:
             # An episode that broke off still closes: the learner must not wait for its end.
-            if trace.steps and trace.sent < len(trace.actions):
+            if trace.actions and not trace.closed:
                 self._submit(policy, trace, episode_id, truncated=True)
         return EpisodeOutcome(
             episode_id=episode_id,
@@ -197,7 +199,7 @@ class Rollout:
                 success=end.claimed if done else None,
             )
         )
-        trace.sent = last
+        trace.sent, trace.closed = last, done
 
 
 def chunk_of_steps(
@@ -212,12 +214,12 @@ def chunk_of_steps(
     truncated: bool,
     success: bool | None,
 ) -> EpisodeChunk:
-    """T actions and the T + 1 moments around them, as the DDPG learner takes them."""
+    """T actions and the T + 1 moments around them, as the DDPG learner takes them; T = 0 only closes an episode."""
     return EpisodeChunk(
         episode_id=episode_id,
         cell_id=cell_id,
         observations=np.stack([step.observation for step in steps]).astype(np.float32),
-        actions=np.stack(actions).astype(np.float32),
+        actions=np.array(actions, np.float32).reshape(len(actions), ACTION_SIZE),
         rewards=np.array([step.reward for step in steps[1:]], np.float32),
         terminated=steps[-1].terminated,
         truncated=truncated,

@@ -112,7 +112,7 @@ class PolicyConfig(Section):
     """
 
     env_steps: int = Field(8000, ge=1)
-    pretrain_updates: int = Field(1500, ge=0)
+    pretrain_updates: int = Field(2000, ge=0)
     exploration_sigma: float = Field(0.15, ge=0)
     replay_ratio: float = Field(1.0, gt=0)
     batch: int = Field(256, ge=1)
@@ -121,7 +121,7 @@ class PolicyConfig(Section):
     n_step: int = Field(5, ge=1)
     bc_coefficient: float = Field(1.0, ge=0)
     demonstration_fraction: float = Field(0.2, ge=0, le=1)
-    actor_lr: float = Field(5e-4, gt=0)
+    actor_lr: float = Field(3e-4, gt=0)
     critic_lr: float = Field(1e-3, gt=0)
     checkpoint_s: float = Field(60.0, gt=0)
 

@@ -12,7 +12,7 @@ import numpy as np
 PIN_RADIUS_M, PIN_LENGTH_M = 0.0025, 0.018
 BODY_RADIUS_M, BODY_LENGTH_M = 0.0045, 0.022
 SOCKET_HEIGHT_M, HOLE_DEPTH_M = 0.030, 0.020
-BASE_OFFSET_M = 0.0125  # of the keypoint "plug base", marked by a white ring, behind the shoulder of the pin
+BASE_OFFSET_M = 0.013  # of the keypoint "plug base", marked by a white ring, behind the shoulder of the pin
 CABLE_LINKS = 10
 SOCKET_SIDES = 8
 

@@ -90,6 +90,7 @@ class CableCell:
 
     def reset(self, seed: int | None = None) -> CellObservation:
         """Bend the cable, move the socket, the gripper, the clutter and the light; then let the cable settle."""
+        self._require_running()
         rng = np.random.default_rng(seed)
         model, data, spread = self._model, self._data, self._spec.randomisation
         self._surroundings.randomise(rng)
@@ -108,6 +109,7 @@ class CableCell:
 
     def command(self, twist: np.ndarray) -> None:
         """Integrate ``twist`` into the servo's set-point over one control period."""
+        self._require_running()
         twist = np.asarray(twist, dtype=np.float64)
         if twist.shape != (6,) or not np.isfinite(twist).all():
             raise CellError(f"cell {self.cell_id!r}: expected a twist of six finite numbers, got {twist!r}")
@@ -158,16 +160,20 @@ class CableCell:
 
     def render(self, camera: str) -> np.ndarray:
         """RGB uint8 image of one camera, shape (image_px, image_px, 3)."""
-        if self._renderer is None:
-            raise CellError(f"cell {self.cell_id!r} was stopped")
-        self._renderer.update_scene(self._data, camera)
-        return np.array(self._renderer.render())
+        renderer = self._require_running()
+        renderer.update_scene(self._data, camera)
+        return np.array(renderer.render())
 
     def stop(self) -> None:
         """Free the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _require_running(self) -> mujoco.Renderer:
+        if self._renderer is None:
+            raise CellError(f"cell {self.cell_id!r} was stopped")
+        return self._renderer
 
     def _gripper(self) -> GripperState:
         velocity = np.zeros(6)

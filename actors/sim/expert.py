@@ -5,8 +5,10 @@ import numpy as np
 from actors.sim.cell import CableCell
 
 ALIGN_RATE = 2.5  # 1/s
-INSERT_SPEED_M_S = 0.05
+INSERT_SPEED_M_S = 0.03
+APPROACH_SPEED_M_S = 0.04
 HOVER_M = 0.008
+SEATED_M = 0.0192  # the hole is 20 mm deep; pushing on bends the cable, which levers the plug out
 INTO_HOLE = np.array([0.0, 0.0, -1.0])
 
 
@@ -18,6 +20,8 @@ def expert_twist(cell: CableCell) -> np.ndarray:
     depth = (tip - opening) @ INTO_HOLE
     lateral = (tip - opening) - depth * INTO_HOLE
     misaligned = np.arccos(np.clip(axis @ INTO_HOLE, -1, 1))
+    if depth > SEATED_M:
+        return np.zeros(6)
     if depth > 0.002:
         aside = (base - opening) - ((base - opening) @ INTO_HOLE) * INTO_HOLE
         tip_velocity = -2.0 * aside + INSERT_SPEED_M_S * INTO_HOLE
@@ -26,7 +30,7 @@ def expert_twist(cell: CableCell) -> np.ndarray:
         ready = np.linalg.norm(lateral) < 0.003 and misaligned < 0.15
         # Back off further the worse the alignment, so that the pin never drags over the rim.
         slack = 1.5 * max(0.0, float(np.linalg.norm(lateral)) - 0.002) + 0.05 * max(0.0, misaligned - 0.1)
-        advance = 0.8 * INSERT_SPEED_M_S if ready else ALIGN_RATE * (-(HOVER_M + min(0.03, slack)) - depth)
+        advance = APPROACH_SPEED_M_S if ready else ALIGN_RATE * (-(HOVER_M + min(0.03, slack)) - depth)
         tip_velocity = -ALIGN_RATE * lateral + advance * INTO_HOLE
         angular = 2.0 * np.cross(axis, INTO_HOLE)
     lever = tip - cell.gripper_m()

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from learners.keypoint.trainer import LabelledFrames
 from s3k_dist.geometry.projection import project
-from s3k_dist.geometry.triangulation import triangulate
-from s3k_dist.keypoints.detector import KeypointDetector
+from s3k_dist.geometry.triangulation import triangulate_robust
+from s3k_dist.keypoints.detector import OUTLIER_PX, KeypointDetector
 from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
 
 BATCH = 16
@@ -50,7 +50,9 @@ def evaluate(detector: KeypointDetector, labelled: LabelledFrames) -> KeypointMe
         decoded = decode_peak(
             detector.heatmaps(labelled.images[part]), size, size, sigma=network.sigma, stride=network.stride
         )
-        points = triangulate(decoded.pixels, detection_weight(decoded.deviation, sigma=network.sigma), cameras)
+        weights = detection_weight(decoded.deviation, sigma=network.sigma)
+        outlier_px = OUTLIER_PX * network.image_size_px / 128
+        points, _ = triangulate_robust(decoded.pixels, weights, cameras, outlier_px=outlier_px)
         expected, _ = project(truth, cameras)
         inside = ((expected >= 0) & (expected <= network.image_size_px - 1)).all(-1)
         errors_px.append((decoded.pixels - expected).norm(dim=-1)[inside])

@@ -19,6 +19,18 @@ from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
 FOLLOW_FRAMES = 64  # new frames taken between two steps: bounds how long a step can be held up
+# What torch.load and load_state_dict raise on a torn or foreign file.
+DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -137,8 +149,9 @@ class KeypointLearner:
         """
         try:
             self._trainer.load_state_dict(torch.load(path, weights_only=True))
-        except (OSError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as error:
-            raise StorageError(f"{path} is not the state of a keypoint trainer: {error}") from error
+        except DAMAGED as error:
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise StorageError(f"{path} is not the state of a keypoint trainer: {reason}") from error
         current = self._registry.current()
         if current is not None:
             self._served = self._metrics = evaluate(KeypointDetector.load(self._registry, current), self._held_out)

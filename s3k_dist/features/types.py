@@ -36,6 +36,11 @@ class FrameFeatures:
     residual_px: np.ndarray
 
     def consistent(self, max_residual_px: float, min_confidence: float) -> np.ndarray:
-        """Which keypoints every view agrees on and sees sharply: bool, shape (K,)."""
+        """Which keypoints the views agree on and see sharply: bool, shape (K,).
+
+        All views must, or of four and more all but one: an arm may be in one camera's way.
+        """
         agree = (self.residual_px <= max_residual_px) & (self.confidence >= min_confidence)
-        return np.asarray(agree.all(axis=0) & np.isfinite(self.positions_m).all(axis=-1))
+        views = len(self.camera_names)
+        enough = agree.sum(axis=0) >= (views if views < 4 else views - 1)
+        return np.asarray(enough & np.isfinite(self.positions_m).all(axis=-1))

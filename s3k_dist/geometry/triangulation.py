@@ -22,6 +22,48 @@ def triangulate(
     return torch.linalg.solve(normal, offset[..., None])[..., 0]
 
 
+def triangulate_robust(
+    pixels: Float[Tensor, "... views keypoints 2"],
+    weights: Float[Tensor, "... views keypoints"],
+    cameras: Cameras,
+    *,
+    outlier_px: float,
+) -> tuple[Float[Tensor, "... keypoints 3"], Float[Tensor, "... views keypoints"]]:
+    """Eq. 2 without the one view, if there is one, that contradicts all others: an arm in the way, a look-alike.
+
+    Tries all views and, of four or more, each set that leaves one out; keeps the estimate with the least truncated
+    squared residual. Three views can outvote one; of three or fewer there is no telling which is wrong.
+
+    Args:
+        pixels: where each view detected the keypoint.
+        weights: of each detection (Eq. 5).
+        cameras: leading shape (..., views).
+        outlier_px: residual beyond which a view counts as wrong, and no more wrong.
+
+    Returns:
+        The estimate, metres, and the weights it was made with: zero for a view left out.
+    """
+    views = pixels.shape[-3]
+    points = triangulate(pixels, weights, cameras)
+    used = weights
+    if views < 4:
+        return points, used
+    cost = _truncated_cost(points, pixels, cameras, outlier_px)
+    for left_out in range(views):
+        fewer = weights.clone()
+        fewer[..., left_out, :] = 0
+        candidate = triangulate(pixels, fewer, cameras)
+        candidate_cost = _truncated_cost(candidate, pixels, cameras, outlier_px)
+        better = candidate_cost < cost
+        # Leaving a good view out always fits the rest a little better: only a wrong view is worth it.
+        wrong = reprojection_residual(candidate, pixels, cameras)[..., left_out, :] > outlier_px
+        better = better & wrong
+        points = torch.where(better[..., None], candidate, points)
+        used = torch.where(better[..., None, :], fewer, used)
+        cost = torch.where(better, candidate_cost, cost)
+    return points, used
+
+
 def covariance(
     pixels: Float[Tensor, "... views keypoints 2"],
     weights: Float[Tensor, "... views keypoints"],
@@ -83,6 +125,15 @@ def triangulate_labels(
         )
     safe = torch.where(clicked[..., None], pixels, cameras.intrinsics[..., :, None, :2, 2])
     return triangulate(safe, clicked.to(pixels.dtype), cameras)
+
+
+def _truncated_cost(
+    points_m: Float[Tensor, "... keypoints 3"],
+    pixels: Float[Tensor, "... views keypoints 2"],
+    cameras: Cameras,
+    outlier_px: float,
+) -> Float[Tensor, "... keypoints"]:
+    return reprojection_residual(points_m, pixels, cameras).clamp_max(outlier_px).square().sum(-2)
 
 
 def _normal_equations(

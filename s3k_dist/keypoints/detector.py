@@ -11,7 +11,7 @@ from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
-from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate
+from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate_robust
 from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
 from s3k_dist.weights import WeightsRegistry
@@ -19,6 +19,7 @@ from s3k_dist.weights import WeightsRegistry
 MODEL_KIND = "keypoints"
 NOISE_METRIC = "noise_px"
 DEFAULT_NOISE_PX = 1.0
+OUTLIER_PX = 3.0  # at 128 px; detections of views that see a keypoint agree within 1.5
 
 
 class KeypointDetector:
@@ -95,10 +96,11 @@ class KeypointDetector:
         with torch.inference_mode():
             decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
             pixels, weights = decoded.pixels.double(), detection_weight(decoded.deviation, sigma=network.sigma).double()
-            points = triangulate(pixels, weights, cameras)
+            outlier_px = OUTLIER_PX * network.image_size_px / 128
+            points, used = triangulate_robust(pixels, weights, cameras, outlier_px=outlier_px)
             residual = reprojection_residual(points, pixels, cameras)
-            noise = self._noise_of(residual, weights)
-            spread = covariance(pixels, weights, cameras, points, noise)
+            noise = self._noise_of(residual, used)
+            spread = covariance(pixels, used, cameras, points, noise)
         return [
             FrameFeatures(
                 cell_id=frame.cell_id,
