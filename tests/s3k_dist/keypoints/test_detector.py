@@ -79,6 +79,7 @@ def test_views_that_disagree_show_in_residual_and_covariance() -> None:
     pixels = pixels_of(torch.zeros(3, 3, dtype=torch.float64), cameras)
     agreed = drawing(pixels).detect([frame(cameras)])[0]
     pixels[0, 1] += torch.tensor([12.0, -9.0])
+    pixels[2, 1] += torch.tensor([3.0, 14.0])
     disputed = drawing(pixels).detect([frame(cameras)])[0]
     assert disputed.consistent(1.5, 0.5).tolist() == [True, False, True]
     volume = np.linalg.det(disputed.covariance_m2) / np.linalg.det(agreed.covariance_m2)
