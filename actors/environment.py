@@ -4,6 +4,7 @@ import gymnasium, actors.environment
 env = gymnasium.make("s3k/CableInsertion-v0", service="127.0.0.1:50051")
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gymnasium
@@ -35,7 +36,8 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     Args:
         features: where keypoints come from; or give ``service``.
         service: address of a feature service.
-        cell: a robot cell; default the simulated one.
+        make_cell: makes the robot cell, which the environment owns; default the simulated one. Not the cell itself:
+            Gymnasium copies the arguments of an environment, to make it again.
         task: thresholds and rewards.
 
     Raises:
@@ -48,7 +50,7 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self,
         features: FeatureSource | None = None,
         service: str | None = None,
-        cell: SimulatedCell | None = None,
+        make_cell: Callable[[], SimulatedCell] | None = None,
         task: InsertionConfig | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -60,7 +62,7 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
                 )
             features = self._client = FeatureClient(service)
         self._features = features
-        self._cell = cell or _default_cell()
+        self._cell = (make_cell or _default_cell)()
         self._task = InsertionTask(task or InsertionConfig(), self._cell.cameras[0].width_px)
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Box(
