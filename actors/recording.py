@@ -125,7 +125,8 @@ def load_recordings(folder: Path) -> list[RecordedEpisode]:
     episodes = []
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # np.load would leave a file open that it opened and then could not read.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 stored = {field.name: file[field.name] for field in fields(RecordedEpisode)}
         except DAMAGED as error:
             raise StorageError(f"{path} is not a recorded episode: {' '.join(str(error).split())}") from error
