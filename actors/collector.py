@@ -108,12 +108,11 @@ class Collector:
         """One episode of the task; its frames are safe in the stream when this returns."""
         assert self._rollout is not None, "connect() comes first"
         self._film = Film() if film else None
-        outcome = self._rollout.run(policy, seed, keep_going=keep_going)
+        try:
+            outcome = self._rollout.run(policy, seed, keep_going=keep_going)
+        finally:
+            self._writer.flush()  # also of an episode that broke off: its frames are worth learning to see from
         return outcome, self._film
-
-    def flush(self) -> None:
-        """Make all frames so far safe in the stream."""
-        self._writer.flush()
 
     def latency(self) -> LatencySummary | None:
         """Round trips to the feature service, as this cell met them."""
@@ -121,10 +120,12 @@ class Collector:
 
     def stop(self) -> None:
         """Halt the robot, flush the stream, hang up."""
-        self._cell.stop()
-        self._writer.close()
-        if self._client is not None:
-            self._client.close()
+        try:
+            self._cell.stop()
+            self._writer.close()
+        finally:
+            if self._client is not None:
+                self._client.close()
 
     def _task(self) -> InsertionTask:
         return InsertionTask(self._spec.task, self._spec.cell.image_px)
