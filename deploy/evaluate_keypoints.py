@@ -7,7 +7,6 @@ from pathlib import Path
 from deploy.keypoints import held_out_frames
 from deploy.run_folder import RunFolder
 from learners.keypoint.evaluation import evaluate
-from s3k_dist.errors import StorageError
 from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import WeightsRegistry
@@ -20,9 +19,7 @@ def print_evaluation(root: Path) -> int:
         StorageError: the run has no promoted model, or no labels.
     """
     folder = RunFolder(root.absolute())
-    version = WeightsRegistry(folder.models).current() if folder.models.is_dir() else None
-    if version is None:
-        raise StorageError(f"{root} has no keypoint model; `s3k train keypoints --run {root}` makes one")
+    version = folder.require_model()
     reader = StreamReader(folder.stream)
     reader.refresh()
     detector = KeypointDetector.load(WeightsRegistry(folder.models), version)

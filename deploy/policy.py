@@ -33,6 +33,7 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             hidden_sizes=policy.hidden_sizes,
             n_step=policy.n_step,
             bc_coefficient=policy.bc_coefficient,
+            bc_q_filter=policy.bc_q_filter,
             min_demonstration_fraction=policy.demonstration_fraction,
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,

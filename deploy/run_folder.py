@@ -8,6 +8,7 @@ from typing import Any
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
 from s3k_dist.folders import make_folder
+from s3k_dist.weights import WeightsRegistry
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ class RunFolder:
             make_folder(folder)
         write_atomic(self.root / ".writable", b"")
         (self.root / ".writable").unlink(missing_ok=True)
+
+    def require_model(self) -> int:
+        """The promoted keypoint model's version.
+
+        Raises:
+            StorageError: there is none yet.
+        """
+        version = WeightsRegistry(self.models).current() if self.models.is_dir() else None
+        if version is None:
+            raise StorageError(f"{self.root} has no keypoint model; `s3k train keypoints --run {self.root}` makes one")
+        return version
 
     def progress(self) -> dict[str, Any]:
         """What is done: empty for a new run."""

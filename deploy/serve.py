@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 
 from deploy.run_folder import RunFolder
-from s3k_dist.errors import StorageError
 from s3k_dist.features.server import FeatureServer
 from s3k_dist.features.server_thread import FeatureServerThread
 from s3k_dist.keypoints.detector import KeypointDetector
@@ -19,10 +18,9 @@ def serve(root: Path, address: str, metrics_port: int | None) -> int:
         StorageError: the run has no promoted model.
         ServiceError: the port is in use.
     """
-    models = RunFolder(root.absolute()).models
-    if not models.is_dir() or WeightsRegistry(models).current() is None:
-        raise StorageError(f"{root} has no keypoint model to serve; `s3k train keypoints --run {root}` makes one")
-    registry = WeightsRegistry(models)
+    folder = RunFolder(root.absolute())
+    folder.require_model()
+    registry = WeightsRegistry(folder.models)
     server = FeatureServer(
         registry.current,
         lambda version: KeypointDetector.load(registry, version),

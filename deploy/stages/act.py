@@ -31,6 +31,7 @@ def learn_to_act(session: Session) -> None:
     """Train the policy to the configured number of environment steps and keep it."""
     if session.folder.progress().get("acts"):
         return
+    session.folder.require_model()
     session.topology.service()
     _connect_cells(session)
     learner = session.topology.policy_learner()

@@ -21,10 +21,11 @@ def evaluate_policy(session: Session) -> None:
     """Play the trained policy on starts it has never seen."""
     if session.folder.progress().get("evaluated"):
         return
+    session.folder.require_model()
+    policy = load_policy(session.folder.policy)
     topology = session.topology
     address = topology.service()
     topology.call([cell.connect.remote(address) for cell in topology.cells().values()], START_S)
-    policy = load_policy(session.folder.policy)
     _, film = play_held_out(session, policy.weights(), policy.shape, "evaluate", session.config.evaluation.episodes)
     if film is not None:
         keep_film(session.folder.pictures, film)

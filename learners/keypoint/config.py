@@ -55,9 +55,9 @@ class TrainerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    warm_start_steps: int = Field(500, ge=0)
+    warm_start_steps: int = Field(600, ge=0)
     ramp_steps: int = Field(100, ge=1)
-    anneal_steps: int = Field(1000, ge=1)
+    anneal_steps: int = Field(1200, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     learning_rate_floor: float = Field(3e-4, gt=0)
     labelled_batch: int = Field(4, ge=1)
@@ -85,7 +85,7 @@ class KeypointLearnerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    steps: int = Field(1000, ge=1)
+    steps: int = Field(1200, ge=1)
     publish_every: int = Field(150, ge=1)
     pool_frames: int = Field(3000, ge=1)
     max_regression: float = Field(1.05, ge=1)
