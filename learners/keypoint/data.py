@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from learners.keypoint.trainer import LabelledFrames, UnlabelledFrames
-from s3k_dist.errors import StorageError
+from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import triangulate_labels
@@ -32,9 +32,11 @@ def labelled_frames(reader: StreamReader, labels: Sequence[Label], keypoints: Se
     """Labelled frames with keypoints triangulated from their clicks (section 3.1).
 
     Raises:
-        StorageError: a frame is not in the stream.
+        StorageError: there are no labels, or a frame is not in the stream.
         TooFewViewsError: a keypoint was clicked in fewer than two views of a frame.
     """
+    if not labels:
+        raise StorageError(f"no labelled frames for the stream at {reader.root}; `s3k collect` makes labels")
     frames = find_frames(reader, [label.frame for label in labels])
     cameras = stack_cameras(frames)
     pixels = np.zeros((len(labels), len(frames[0].views), len(keypoints), 2))
@@ -87,8 +89,8 @@ class UnlabelledPool:
         for index in new:
             try:
                 self._put(reader.read(index).frame)
-            except StorageError:
-                continue  # the reader keeps the damaged frame's name and reason; learning goes on without it
+            except (StorageError, FrameError):
+                continue  # learning goes on without it; of a damaged frame the reader keeps the name and the reason
         self._taken = end
         return len(new)
 

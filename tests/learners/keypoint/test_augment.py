@@ -1,0 +1,123 @@
+"""Augmented images stay geometrically true."""
+
+import pytest
+import torch
+
+from learners.keypoint.augment import augment, normalised, occlude, recolour
+from learners.keypoint.config import AugmentConfig
+from s3k_dist.geometry.projection import Cameras, project
+from tests.scenes import ring
+
+SIZE = 128
+STILL = AugmentConfig(roll_rad=0, log_zoom=0, shift_px=0, crop=1, plain=0, contrast=0, tint=0, noise=0, occlusion=0)
+
+
+def cameras(frames: int, views: int = 2) -> Cameras:
+    single = Cameras.stack(ring(views, size_px=SIZE), torch.float32)
+    return Cameras(*(part.expand(frames, *part.shape) for part in vars(single).values()))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def blobs(points_m: torch.Tensor, seen_by: Cameras) -> torch.Tensor:
+    """White spots on black where the points appear, shape (frames, views, 3, SIZE, SIZE)."""
+    pixels, _ = project(points_m[:, None], seen_by)
+    grid = torch.arange(SIZE, dtype=torch.float32)
+    squared = (grid - pixels[..., 0:1]).square()[..., None, :] + (grid - pixels[..., 1:2]).square()[..., :, None]
+    return torch.exp(-squared / (2 * 2.0**2)).expand(-1, -1, 3, -1, -1)
+
+
+def centroids(images: torch.Tensor) -> torch.Tensor:
+    bright = images[..., 0, :, :]
+    grid = torch.arange(images.shape[-1], dtype=torch.float32)
+    total = bright.sum((-2, -1))
+    return torch.stack([(bright.sum(-2) * grid).sum(-1), (bright.sum(-1) * grid).sum(-1)], -1) / total[..., None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"roll_rad": 0.6},
+        {"log_zoom": 0.3},
+        {"shift_px": 12.0},
+        {"crop": 0.75},
+        {"roll_rad": 0.4, "log_zoom": 0.2, "shift_px": 6.0, "crop": 0.75, "plain": 0.5},
+    ],
+    ids=str,
+)
+def test_a_point_projects_where_its_picture_went(change: dict[str, float]) -> None:
+    points = 0.03 * (2 * torch.rand(24, 3, generator=generator(1)) - 1)
+    before = cameras(24)
+    images, after = augment(blobs(points, before), before, STILL.model_copy(update=change), generator())
+    expected = project(points[:, None], after)[0][:, :, 0]
+    size = images.shape[-1]
+    whole = ((expected > 9) & (expected < size - 10)).all(-1)  # a spot that is cut has its centroid elsewhere
+    assert whole.sum() > 20
+    torch.testing.assert_close(centroids(images)[whole], expected[whole], atol=0.1, rtol=0)
+
+
+def test_a_plain_image_is_an_exact_crop() -> None:
+    images = torch.rand(6, 2, 3, SIZE, SIZE, generator=generator(2)) - 0.5
+    config = STILL.model_copy(update={"plain": 1.0, "crop": 0.75, "roll_rad": 0.5, "log_zoom": 0.3, "shift_px": 3.0})
+    before = cameras(6)
+    cropped, after = augment(images, before, config, generator())
+    assert cropped.shape == (6, 2, 3, 96, 96)
+    offset = (after.intrinsics - before.intrinsics)[..., :2, 2]
+    assert torch.equal(offset, offset.round())
+    torch.testing.assert_close(after.intrinsics[..., 0, 0], before.intrinsics[..., 0, 0])
+    torch.testing.assert_close(after.rotation, before.rotation)
+    checked = 0
+    for frame in range(6):
+        for view in range(2):
+            left, top = (-offset[frame, view]).int().tolist()
+            if 0 <= left <= SIZE - 96 and 0 <= top <= SIZE - 96:
+                expected = images[frame, view, :, top : top + 96, left : left + 96]
+                torch.testing.assert_close(cropped[frame, view], expected, atol=1e-5, rtol=0)
+                checked += 1
+    assert checked >= 6
+    assert len({tuple(shift) for shift in offset.flatten(0, 1).tolist()}) > 6
+
+
+def test_the_generator_decides_everything() -> None:
+    images, before = torch.rand(3, 2, 3, SIZE, SIZE, generator=generator(3)) - 0.5, cameras(3)
+    config = AugmentConfig()
+    first, first_cameras = augment(images.clone(), before, config, generator(7))
+    again, again_cameras = augment(images.clone(), before, config, generator(7))
+    other, _ = augment(images.clone(), before, config, generator(8))
+    assert torch.equal(first, again)
+    assert torch.equal(first_cameras.intrinsics, again_cameras.intrinsics)
+    assert not torch.equal(first, other)
+
+
+def test_the_given_images_are_left_as_they_were() -> None:
+    images, before = torch.rand(3, 2, 3, SIZE, SIZE, generator=generator(3)) - 0.5, cameras(3)
+    kept = images.clone()
+    augment(images, before, STILL.model_copy(update={"occlusion": 1.0, "noise": 0.1, "plain": 1.0}), generator())
+    assert torch.equal(images, kept)
+
+
+def test_no_recolouring_changes_nothing_and_some_changes_each_image_by_itself() -> None:
+    images = torch.rand(2, 3, 16, 16, generator=generator()).repeat(2, 1, 1, 1) - 0.5
+    torch.testing.assert_close(recolour(images, STILL, generator()), images)
+    tinted = recolour(images, STILL.model_copy(update={"tint": 0.2, "contrast": 0.2}), generator())
+    assert (tinted[0] - tinted[2]).abs().max() > 0.01
+
+
+def test_a_patch_hides_part_of_an_image() -> None:
+    images = torch.zeros(40, 3, 64, 64)
+    assert torch.equal(occlude(images.clone(), STILL, generator()), images)
+    hidden = occlude(images.clone(), STILL.model_copy(update={"occlusion": 0.5}), generator())
+    share = (hidden != 0).any(1).float().mean((1, 2))
+    assert 8 < (share > 0).sum() < 32
+    assert share.max() < 0.15
+
+
+def test_normalised_images_are_rgb_around_zero() -> None:
+    images = torch.zeros(1, 2, 4, 4, 3, dtype=torch.uint8)
+    images[..., 1] = 255
+    seen = normalised(images)
+    assert seen.shape == (1, 2, 3, 4, 4)
+    assert seen[0, 0, :, 0, 0].tolist() == [-0.5, 0.5, -0.5]
