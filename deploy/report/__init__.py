@@ -1,0 +1,1 @@
+"""The page and the picture that come out of a run."""
