@@ -24,7 +24,7 @@ from learners.keypoint.learner import LearnerStatus
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
 
-NICENESS = {"service": 0, "cell": 2, "policy": 7, "keypoints": 15}
+NICENESS = {"service": 0, "cell": 2, "policy": 6, "keypoints": 10}
 
 
 @ray.remote(num_cpus=0)
@@ -178,10 +178,6 @@ class PolicyProcess:
         from learners.ddpg.checkpoint import save_checkpoint
 
         save_checkpoint(self._algorithm, self._folder.checkpoints)
-
-    def stop(self) -> None:
-        """Let go of RLlib's own resources."""
-        self._algorithm.stop()
 
 
 def recorded_ids(folder: RunFolder, cell_id: str, kind: Kind) -> list[str]:

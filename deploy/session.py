@@ -47,6 +47,15 @@ class Session:
         """A seed of this run."""
         return self.config.seed * SEEDS_PER_RUN + offset
 
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Whatever ends the block early, the learners save first."""
+        try:
+            yield
+        except BaseException:
+            self.topology.keep()
+            raise
+
     def keep(self, stage: str, outcome: EpisodeOutcome) -> None:
         """Add an episode to the run's list; the line reaches the disk's cache before this returns."""
         line = {

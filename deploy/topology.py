@@ -19,7 +19,8 @@ from s3k_dist.errors import CellError, DeadlineError, S3KError
 
 START_S = 90.0  # a process imports torch and ray: 4 s alone, more when eight start at once
 CALL_S = 120.0
-STOP_S = 4.0
+KEEP_S = 5.0  # for what was learned to reach the disk after Ctrl-C; a run must be gone 10 s after it
+STOP_S = 2.5
 OBJECT_STORE_BYTES = 200 * 1024 * 1024  # frames go to the stream, not through Ray: only weights and chunks do
 
 
@@ -120,9 +121,16 @@ class Topology:
         except RayError as error:
             raise CellError(f"a process died: {_one_line(error)}") from error
 
+    def keep(self) -> None:
+        """Let the learners save what they have learned; bounded, for a run that is told to stop."""
+        saving = [part.save.remote() for part in (self._policy, self._keypoints) if part is not None]
+        if saving:
+            ray.wait(saving, num_returns=len(saving), timeout=KEEP_S)
+
     def stop(self) -> None:
         """Stop every process in order; bounded, so that Ctrl-C ends a run within seconds."""
-        parts = [*self._cells.values(), self._policy, self._service]
+        # RLlib's own clean-up is for environments it stepped itself; this learner has none.
+        parts = [*self._cells.values(), self._service]
         stopping = [part.stop.remote() for part in parts if part is not None]
         if stopping and ray.is_initialized():
             ray.wait(stopping, num_returns=len(stopping), timeout=STOP_S)

@@ -38,7 +38,8 @@ def learn_to_act(session: Session) -> None:
     session.topology.call(learner.weights.remote(), START_S)
     if not session.folder.progress().get("cloned"):
         _clone(session, learner)
-    _Training(session, learner).run()
+    with session.keeping():
+        _Training(session, learner).run()
     session.topology.call(learner.save.remote(), CALL_S)
     weights, shape = session.topology.call(learner.weights.remote(), CALL_S)
     save_policy(session.folder.policy, shape, weights)

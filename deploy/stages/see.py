@@ -6,7 +6,7 @@ from deploy.session import Session
 from deploy.topology import CALL_S, START_S
 from learners.keypoint.learner import LearnerStatus
 
-STEPS_A_CALL = 20
+STEPS_A_CALL = 10  # about 2 s: how long Ctrl-C waits at most
 SAVE_EVERY_STEPS = 200
 
 
@@ -18,14 +18,15 @@ def learn_to_see(session: Session) -> None:
     learner = topology.keypoint_learner()
     status = topology.call(learner.status.remote(), START_S)
     saved = status.steps
-    while status.steps < wanted:
-        steps = min(STEPS_A_CALL, wanted - status.steps)
-        status = topology.call(learner.advance.remote(steps, os.cpu_count() or 1), CALL_S)
-        session.view.progress(status.steps / wanted)
-        show(session, status)
-        if status.steps - saved >= SAVE_EVERY_STEPS:
-            topology.call(learner.save.remote(), CALL_S)
-            saved = status.steps
+    with session.keeping():
+        while status.steps < wanted:
+            steps = min(STEPS_A_CALL, wanted - status.steps)
+            status = topology.call(learner.advance.remote(steps, os.cpu_count() or 1), CALL_S)
+            session.view.progress(status.steps / wanted)
+            show(session, status)
+            if status.steps - saved >= SAVE_EVERY_STEPS:
+                topology.call(learner.save.remote(), CALL_S)
+                saved = status.steps
     if status.version == 0:
         status = topology.call(learner.publish.remote(), CALL_S)
     topology.call(learner.save.remote(), CALL_S)

@@ -1,0 +1,146 @@
+"""``s3k run --preset smoke`` as a person runs it: to its end, and stopped and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+DEADLINE_S = 280
+STOP_S = 30  # a run promises 10; the rest is for a busy machine
+
+pytestmark = pytest.mark.timeout(2 * DEADLINE_S)
+
+
+def s3k(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def ray_processes() -> set[int]:
+    found = set()
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = [process.info["name"] or "", *(process.info["cmdline"] or [])]
+        if any("raylet" in word or word.startswith("ray::") or "gcs_server" in word for word in words):
+            found.add(process.pid)
+    return found
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = DEADLINE_S) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it did not get there in time"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A smoke run to its end."""
+    root = tmp_path_factory.mktemp("runs") / "smoke"
+    before = ray_processes()
+    process = s3k("run", "--preset", "smoke", "--out", str(root))
+    output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    until_gone(before)
+    return root, output
+
+
+def until_gone(before: set[int]) -> None:
+    end = time.monotonic() + STOP_S
+    while ray_processes() - before and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not ray_processes() - before, "processes outlive the run"
+
+
+def test_a_run_goes_through_every_part(finished):
+    root, output = finished
+    summary = json.loads((root / "summary.json").read_text())
+    assert summary["preset"] == "smoke"
+    assert summary["keypoints"]["labelled_frames"] == 24
+    assert summary["keypoints"]["heldout_frames"] == 8
+    assert summary["keypoints"]["model_version"] >= 1
+    assert set(summary["keypoints"]["per_keypoint_median_mm"]) == {"plug_tip", "plug_base", "socket"}
+    assert summary["policy"]["env_steps"] >= 120
+    assert summary["policy"]["updates"] > 0
+    assert summary["policy"]["eval_episodes"] == 4
+    assert 0 <= summary["policy"]["eval_success_rate"] <= 1
+    assert summary["service"]["p99_ms"] >= summary["service"]["p50_ms"] > 0
+    assert set(summary["stream"]["cells"]) == {"cell0", "cell1"}
+    assert summary["stream"]["frames"] == sum(summary["stream"]["cells"].values())
+    assert "report.html" in output
+
+
+def test_a_run_leaves_everything_it_promises(finished):
+    root, _ = finished
+    for name in ("config.yaml", "report.html", "metrics.jsonl", "policy.safetensors", "labels.json", "pictures.npz"):
+        assert (root / name).stat().st_size > 0, name
+    assert list((root / "tensorboard").glob("events*"))
+    assert list((root / "checkpoints").glob("checkpoint-*"))
+    stages = {json.loads(line)["stage"] for line in (root / "episodes.jsonl").read_text().splitlines()}
+    assert stages == {"cloned", "train", "evaluate"}
+
+
+def test_the_stages_can_be_asked_one_by_one(finished):
+    root, _ = finished
+    process = s3k("evaluate", "keypoints", "--run", str(root))
+    output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    assert json.loads(output)["frames"] == 8
+
+
+def test_the_same_preset_and_seed_give_the_same_data(finished, tmp_path):
+    root, _ = finished
+    process = s3k("collect", "--preset", "smoke", "--out", str(tmp_path / "again"))
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    assert (tmp_path / "again" / "labels.json").read_bytes() == (root / "labels.json").read_bytes()
+    names = sorted(path.name for path in (root / "recordings").iterdir())
+    assert sorted(path.name for path in (tmp_path / "again" / "recordings").iterdir()) == names
+
+
+def test_ctrl_c_stops_and_resume_goes_on(tmp_path):
+    root, before = tmp_path / "run", ray_processes()
+    process = s3k("run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=100000")
+    episodes = root / "episodes.jsonl"
+    until(lambda: episodes.exists() and episodes.read_text().count('"train"') >= 3, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=STOP_S)
+    assert process.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    until_gone(before)
+    trained = episodes.read_text().count('"train"')
+    kept = {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()}
+    assert list((root / "checkpoints").glob("checkpoint-*"))
+
+    process = s3k("run", "--resume", str(root), "--set", "policy.env_steps=150")
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    summary = json.loads((root / "summary.json").read_text())
+    assert summary["policy"]["training_episodes"] >= trained
+    assert {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()} == kept
+    until_gone(before)
+
+
+def test_a_second_ctrl_c_ends_at_once_and_leaves_nothing_behind(tmp_path):
+    root, before = tmp_path / "run", ray_processes()
+    process = s3k("run", "--preset", "smoke", "--out", str(root))
+    until(lambda: any((root / "recordings").glob("*.npz")), process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=STOP_S)
+    assert process.returncode == 130
+    until_gone(before)
