@@ -193,7 +193,7 @@ def _new_folder(preset: str) -> Path:
 
 
 def _refuse_used(root: Path) -> None:
-    if root.exists() and any(root.iterdir()):
+    if root.is_dir() and any(root.iterdir()):
         raise S3KError(f"{root} is not empty; `s3k run --resume {root}` goes on with a run, --out takes a new folder")
 
 

@@ -193,7 +193,7 @@ def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"{folder} is not a run: no {CONFIG_NAME} in it ({error.strerror})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is damaged: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is damaged: expected a tree of settings")
@@ -215,6 +215,8 @@ def _set(tree: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set takes key=value, such as seed=3 or policy.env_steps=2000; got {override!r}")
+    if key == "preset":
+        raise ConfigError(f"--set preset={value}: a preset is chosen with --preset, before anything is set")
     *parents, last = key.split(".")
     node = tree
     for parent in parents:
