@@ -123,6 +123,11 @@ class KeypointProcess:
         _use_threads(threads)
         return self._learner.advance(steps)
 
+    def measure(self) -> LearnerStatus:
+        """Judge the model as it is on the held-out frames."""
+        self._learner.measure()
+        return self._learner.status()
+
     def publish(self) -> LearnerStatus:
         """Publish what it has."""
         self._learner.publish()

@@ -17,9 +17,7 @@ def look_at(
     distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
 ) -> Camera:
     """A camera on a sphere around the origin that looks at it."""
-    outward = np.array(
-        [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]
-    )
+    outward = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
     forward = -outward
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)

@@ -160,13 +160,15 @@ def small_svg(name: str, series: Series) -> str:
 
 def draw_chart(axes: "Axes", chart: Chart, spans: Sequence[PhaseSpan] = ()) -> None:
     """Draw on axes of any figure, in the light palette."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
     _bare(axes)
     for line in chart.lines:
         _curve(axes, line)
     curves = [line.series for line in chart.lines if line.series is not None]
     begin_s, end_s = min(curve.t_s[0] for curve in curves), max(curve.t_s[-1] for curve in curves)
+    values = np.concatenate([curve.value for curve in curves])
+    lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
     _bands(axes, spans, begin_s, end_s)
     axes.set_xlim(begin_s / 60, max(end_s, begin_s + 1) / 60)
     axes.set_xlabel("minutes", loc="right")
@@ -174,10 +176,13 @@ def draw_chart(axes: "Axes", chart: Chart, spans: Sequence[PhaseSpan] = ()) -> N
     if chart.percent:
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    elif chart.logarithmic and all(np.nanmin(curve.value) > 0 for curve in curves if np.isfinite(curve.value).any()):
+    elif chart.logarithmic and lowest > 0:
         axes.set_yscale("log")
+        axes.set_ylim(lowest * 0.9, highest * 1.15)
+        # Matplotlib's own ticks leave a range of less than a decade with one number or none.
+        steps = [digit * 10.0**power for power in range(-9, 10) for digit in (1, 2, 5)]
+        axes.set_yticks([step for step in steps if lowest * 0.9 <= step <= highest * 1.15])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(bottom=0)

@@ -8,7 +8,7 @@ from typing import Any
 from deploy.report import facts
 from deploy.report.charts import Chart, chart_svg, charts, phase_spans, small_svg
 from deploy.report.palette import DARK, KEYPOINTS_ON_IMAGES, LIGHT, style_sheet_variables
-from deploy.report.pictures import Film, film, held_out_frames, load_pictures
+from deploy.report.pictures import STRIP_MOMENTS, Film, film, held_out_frames, load_pictures
 from deploy.run_log import Series, read_series
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
@@ -16,6 +16,7 @@ from s3k_dist.errors import StorageError
 REPORT_FILE, SUMMARY_FILE, CONFIG_FILE = "report.html", "summary.json", "config.yaml"
 # Side of a close-up, at 128 px; a plug is about 20 long there.
 CLOSE_UP_PX = 16
+PAPERS_LIMIT_MM = 25.0  # section 6.2
 IN_CHARTS = {
     "phase",
     "policy/success_rate",
@@ -47,7 +48,8 @@ def build_report(folder: Path) -> Path:
     summary = read_summary(folder)
     series = read_series(folder)
     pictures = load_pictures(folder)
-    config = folder / CONFIG_FILE
+    config = _config(folder)
+    limit_mm = _limit_mm(config)
     shown = film(pictures)
     template = Environment(
         loader=PackageLoader("deploy"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -62,7 +64,9 @@ def build_report(folder: Path) -> Path:
         names=_names(summary, pictures),
         per_keypoint_mm=_per_keypoint_mm(summary),
         film=shown,
-        film_json=_film_json(shown),
+        film_json=_film_json(shown, limit_mm),
+        limit_mm=limit_mm,
+        strip_moments=STRIP_MOMENTS,
         frames=held_out_frames(pictures),
         close_up_px=CLOSE_UP_PX,
         main_charts=_main_charts(series, summary),
@@ -71,7 +75,7 @@ def build_report(folder: Path) -> Path:
             for name, each in sorted(series.items())
             if name not in IN_CHARTS and len(each.value) > 1
         ],
-        config=config.read_text() if config.exists() else None,
+        config=config,
         light=style_sheet_variables(LIGHT),
         dark=style_sheet_variables(DARK),
         keypoint_colours=KEYPOINTS_ON_IMAGES,
@@ -126,7 +130,26 @@ def _names(summary: dict[str, Any], pictures: dict[str, Any]) -> list[str]:
     return list((summary.get("keypoints") or {}).get("per_keypoint_median_mm", {}))
 
 
-def _film_json(shown: Film | None) -> str:
+def _config(folder: Path) -> str | None:
+    try:
+        return (folder / CONFIG_FILE).read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {folder / CONFIG_FILE}: {error.strerror}") from error
+
+
+def _limit_mm(config: str | None) -> float:
+    """The distance that counted as inserted in this run; the paper's where the configuration does not say."""
+    import yaml
+
+    try:
+        return round(1e3 * float(yaml.safe_load(config or "")["task"]["success_distance_m"]), 3)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return PAPERS_LIMIT_MM
+
+
+def _film_json(shown: Film | None, limit_mm: float) -> str:
     """For the player's script; a closing tag within would end the script element early."""
     frames = [asdict(frame) for frame in shown.frames] if shown else []
-    return json.dumps({"frames": frames}).replace("</", "<\\/")
+    return json.dumps({"frames": frames, "limit_mm": limit_mm}).replace("</", "<\\/")

@@ -17,7 +17,6 @@ LIGHT = {
     "truth": "#0a6c9e",
     "claim": "#c2570c",
     "other": "#7a4fa3",
-    "good": "#1f7a4d",
 }
 DARK = {
     "paper": "#14161a",
@@ -29,7 +28,6 @@ DARK = {
     "truth": "#5cc1f0",
     "claim": "#f5a45d",
     "other": "#c3a0ea",
-    "good": "#6fd3a0",
 }
 
 

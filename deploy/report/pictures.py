@@ -21,6 +21,7 @@ GAP_PX = 3
 FILM_VIEW_PX = 256
 FILM_QUALITY = 88
 MAX_FILM_FRAMES = 60
+INSERTED_DEPTH = 0.9  # what a claim must mean, by truth
 STRIP_MOMENTS = 6
 # Above this an exact image would make the page heavy, and nobody can tell.
 LOSSLESS_PX = 200
@@ -65,6 +66,12 @@ class Film:
     height: int
     windows: list[tuple[int, int, int, int]]
     strip: list[int]
+
+    @property
+    def inserted(self) -> bool:
+        """Whether it ends with the plug in, by truth; taken for granted where the truth is not known."""
+        depth = self.frames[-1].depth
+        return depth is None or depth >= INSERTED_DEPTH
 
 
 @dataclass(frozen=True)

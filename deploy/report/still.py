@@ -39,8 +39,8 @@ def still_for_readme(folder: Path, path: Path) -> None:
     views = images.shape[1]
     drawn = charts(read_series(folder), None)[:2]
     width = WIDTH_PX / DPI
-    tile = (width - 0.1) / len(moments)
-    chart_height = 2.6 if drawn else 0.0
+    tile = (width - 0.1) / MOMENTS
+    chart_height = 2.9 if drawn else 0.0
     height = 0.3 + views * tile + chart_height
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=LIGHT["card"])
     for column, moment in enumerate(moments):
@@ -63,13 +63,13 @@ def still_for_readme(folder: Path, path: Path) -> None:
     for index, chart in enumerate(drawn):
         share = 1 / len(drawn)
         axes = figure.add_axes(
-            (index * share + 0.6 / width, 0.5 / height, share - 0.75 / width, (chart_height - 1.0) / height)
+            (index * share + 0.6 / width, 0.5 / height, share - 0.75 / width, (chart_height - 1.25) / height)
         )
         draw_chart(axes, chart)
         if chart.percent:
             axes.set_ylabel("")  # the scale says it
         axes.set_title(chart.title, loc="left", size=12, color=LIGHT["ink"], pad=8, fontweight="bold")
-        curves = [curve for curve in chart.lines if curve.series is not None]
+        curves = chart.lines
         for place, curve in enumerate(curves):
             above = 1.06 + 0.11 * (len(curves) - 1 - place)
             style = {"color": LIGHT[curve.colour], "size": 9}

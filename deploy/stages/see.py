@@ -27,6 +27,7 @@ def learn_to_see(session: Session) -> None:
             if status.steps - saved >= SAVE_EVERY_STEPS:
                 topology.call(learner.save.remote(), CALL_S)
                 saved = status.steps
+                show(session, topology.call(learner.measure.remote(), CALL_S))
     if status.version == 0:
         status = topology.call(learner.publish.remote(), CALL_S)
     topology.call(learner.save.remote(), CALL_S)

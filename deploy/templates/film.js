@@ -2,14 +2,14 @@
 // Plays the insertion: one picture a step of the robot, in real time, with a rest on the last. It does not start by
 // itself where the person asked the system for less motion.
 (() => {
-  const { frames } = JSON.parse(document.getElementById("film-data").textContent);
+  const { frames, limit_mm } = JSON.parse(document.getElementById("film-data").textContent);
   const by = (id) => document.getElementById("film-" + id);
   const STEP_MS = 250, REST_MS = 1800;
   let now = 0, timer = null;
 
   const distances = frames.map((frame) => frame.distance_mm);
   const known = distances.filter((value) => value !== null);
-  const top = Math.max(...known, 30);
+  const top = Math.max(...known, 1.2 * limit_mm);
   const x = (index) => (frames.length > 1 ? (300 * index) / (frames.length - 1) : 0);
   const y = (distance) => 116 - (110 * distance) / top;
   const add = (parent, tag, attributes) => {
@@ -21,7 +21,7 @@
   if (known.length) {
     const points = distances.map((d, i) => (d === null ? null : `${x(i).toFixed(1)} ${y(d).toFixed(1)}`)).filter(Boolean);
     add(by("curve"), "path", { d: "M0 116H300", class: "axis" });
-    add(by("curve"), "path", { d: `M0 ${y(25)}H300`, class: "limit" });
+    add(by("curve"), "path", { d: `M0 ${y(limit_mm)}H300`, class: "limit" });
     add(by("curve"), "path", { d: "M" + points.join("L") });
     cursor = add(by("curve"), "circle", { r: 6 });
   }

@@ -86,7 +86,7 @@ class KeypointLearnerConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(1200, ge=1)
-    publish_every: int = Field(150, ge=1)
+    publish_every: int = Field(100, ge=1)
     pool_frames: int = Field(3000, ge=1)
     max_regression: float = Field(1.05, ge=1)
     trainer: TrainerConfig = TrainerConfig()

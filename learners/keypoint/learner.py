@@ -104,9 +104,8 @@ class KeypointLearner:
 
     def publish(self) -> int:
         """Publish the teacher; promote it unless it does worse on the held-out frames. Returns the served version."""
-        weights = {name: tensor.clone() for name, tensor in self._trainer.teacher.state_dict().items()}
-        metrics = evaluate(KeypointDetector(self._network, weights), self._held_out)
-        self._metrics = metrics
+        metrics = self.measure()
+        weights = self._weights()
         version = self._registry.publish(
             weights,
             ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=_measured(metrics)),
@@ -119,6 +118,11 @@ class KeypointLearner:
             return version
         self._rejected += 1
         return current
+
+    def measure(self) -> KeypointMetrics:
+        """Judge the teacher on the held-out frames."""
+        self._metrics = evaluate(KeypointDetector(self._network, self._weights()), self._held_out)
+        return self._metrics
 
     def status(self) -> LearnerStatus:
         """Where the learner is."""
@@ -155,6 +159,9 @@ class KeypointLearner:
         current = self._registry.current()
         if current is not None:
             self._served = self._metrics = evaluate(KeypointDetector.load(self._registry, current), self._held_out)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.clone() for name, tensor in self._trainer.teacher.state_dict().items()}
 
 
 def _measured(metrics: KeypointMetrics) -> dict[str, float]:

@@ -126,7 +126,7 @@ def write_run(folder: Path, summary: dict[str, Any], arrays: dict[str, np.ndarra
     if arrays is not None:
         np.savez_compressed(folder / "pictures.npz", **arrays)  # type: ignore[arg-type]
     if log:
-        (folder / "config.yaml").write_text("preset: laptop\nodd: </pre><script>\n")
+        (folder / "config.yaml").write_text("preset: laptop\ntask:\n  success_distance_m: 0.031\nodd: </pre><script>\n")
         names = ("policy/success_rate", "policy/claimed_rate", "keypoints/median_mm", "service/p99_ms", "policy/other")
         with RunLog(folder) as run_log:
             for step in range(20):
@@ -167,6 +167,15 @@ def test_the_page_shows_film_charts_and_held_out_frames(page: Page) -> None:
     assert len(film["frames"][0]["marks"]) == 11  # one of twelve is not known
     assert len(film["frames"][1]["marks"]) == 11  # one of twelve is outside
     assert film["frames"][3]["distance_mm"] is None
+    assert film["limit_mm"] == 31
+    assert "31 mm, under which" in page.text
+
+
+def test_a_film_that_ends_outside_is_no_insertion(tmp_path: Path) -> None:
+    arrays = pictures() | {"film_depth": np.linspace(0, 0.3, 5)}
+    page = Page(build_report(write_run(tmp_path / "run", SUMMARY, arrays, log=False)))
+    assert "An attempt at insertion" in page.text
+    assert "25 mm, under which" in page.text
 
 
 def test_a_person_without_motion_or_mouse_is_served(page: Page) -> None:
