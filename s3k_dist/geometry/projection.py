@@ -87,6 +87,8 @@ def rays(pixels: Float[Tensor, "... views keypoints 2"], cameras: Cameras) -> Fl
 
 def distort(normalised: Float[Tensor, "... 2"], coefficients: Float[Tensor, "... 5"]) -> Float[Tensor, "... 2"]:
     """Brown-Conrady: radial ``k1, k2, k3`` and tangential ``p1, p2`` on normalised coordinates."""
+    if not coefficients.any():
+        return normalised
     k1, k2, p1, p2, k3 = coefficients.unbind(-1)
     radius2 = normalised.square().sum(-1)
     radial = 1 + radius2 * (k1 + radius2 * (k2 + radius2 * k3))

@@ -44,24 +44,26 @@ def triangulate_robust(
         The estimate, metres, and the weights it was made with: zero for a view left out.
     """
     views = pixels.shape[-3]
-    points = triangulate(pixels, weights, cameras)
-    used = weights
     if views < 4:
-        return points, used
-    cost = _truncated_cost(points, pixels, cameras, outlier_px)
-    for left_out in range(views):
-        fewer = weights.clone()
-        fewer[..., left_out, :] = 0
-        candidate = triangulate(pixels, fewer, cameras)
-        candidate_cost = _truncated_cost(candidate, pixels, cameras, outlier_px)
-        better = candidate_cost < cost
-        # Leaving a good view out always fits the rest a little better: only a wrong view is worth it.
-        wrong = reprojection_residual(candidate, pixels, cameras)[..., left_out, :] > outlier_px
-        better = better & wrong
-        points = torch.where(better[..., None], candidate, points)
-        used = torch.where(better[..., None, :], fewer, used)
-        cost = torch.where(better, candidate_cost, cost)
-    return points, used
+        return triangulate(pixels, weights, cameras), weights
+    # Hypothesis 0 keeps every view, hypothesis h leaves out view h - 1.
+    left_out = torch.eye(views, dtype=weights.dtype, device=weights.device)
+    kept = torch.cat([torch.ones_like(left_out[:1]), 1 - left_out])
+    tried = kept[:, :, None] * weights[..., None, :, :]
+    projector = _projectors(rays(pixels, cameras))
+    normal = torch.einsum("...hvk,...vkij->...hkij", tried, projector)
+    offset = torch.einsum("...hvk,...vkij,...vj->...hki", tried, projector, cameras.centre_m)
+    points = torch.linalg.solve(normal, offset[..., None])[..., 0]
+    reprojected, _ = project(points.flatten(-3, -2), cameras)
+    residual = (reprojected.unflatten(-2, points.shape[-3:-1]) - pixels[..., None, :, :]).norm(dim=-1)
+    cost = residual.clamp_max(outlier_px).square().sum(-3)
+    # Leaving a good view out always fits the rest a little better: only a wrong view is worth it.
+    of_left_out = torch.diagonal(residual[..., 1:, :], dim1=-3, dim2=-2).movedim(-1, -2)
+    cost[..., 1:, :] = cost[..., 1:, :].masked_fill(of_left_out <= outlier_px, torch.inf)
+    best = cost.argmin(dim=-2, keepdim=True)
+    chosen = points.gather(-3, best[..., None].expand(*best.shape, 3))[..., 0, :, :]
+    used = tried.gather(-3, best[..., None, :].expand(*best.shape[:-1], views, best.shape[-1]))[..., 0, :, :]
+    return chosen, used
 
 
 def covariance(
@@ -125,15 +127,6 @@ def triangulate_labels(
         )
     safe = torch.where(clicked[..., None], pixels, cameras.intrinsics[..., :, None, :2, 2])
     return triangulate(safe, clicked.to(pixels.dtype), cameras)
-
-
-def _truncated_cost(
-    points_m: Float[Tensor, "... keypoints 3"],
-    pixels: Float[Tensor, "... views keypoints 2"],
-    cameras: Cameras,
-    outlier_px: float,
-) -> Float[Tensor, "... keypoints"]:
-    return reprojection_residual(points_m, pixels, cameras).clamp_max(outlier_px).square().sum(-2)
 
 
 def _normal_equations(

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from s3k_dist.errors import TooFewViewsError
 from s3k_dist.geometry.projection import Cameras, project
-from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate, triangulate_labels
+from s3k_dist.geometry.triangulation import (
+    covariance,
+    reprojection_residual,
+    triangulate,
+    triangulate_labels,
+    triangulate_robust,
+)
 from tests.scenes import ring
 
 coordinates = st.floats(-0.08, 0.08)
@@ -101,3 +107,30 @@ def test_more_views_make_a_smaller_covariance():
         return torch.linalg.det(covariance(pixels, ones, cameras, truth, ones))[0].item()
 
     assert volume(8) < volume(4) < volume(2)
+
+
+@pytest.mark.parametrize("blocked", range(4))
+def test_one_wrong_view_of_four_is_left_out(blocked):
+    cameras = Cameras.stack(ring())
+    truth = torch.tensor([[0.01, 0.02, -0.03], [0.0, -0.05, 0.02]], dtype=torch.float64)
+    pixels, _ = project(truth, cameras)
+    pixels[blocked, 1] += torch.tensor([25.0, -12.0])
+    weights = torch.full((4, 2), 0.9, dtype=torch.float64)
+    points, used = triangulate_robust(pixels, weights, cameras, outlier_px=3.0)
+    torch.testing.assert_close(points, truth)
+    expected = weights.clone()
+    expected[blocked, 1] = 0
+    torch.testing.assert_close(used, expected)
+    assert (triangulate(pixels, weights, cameras)[1] - truth[1]).norm() > 5e-3
+
+
+@given(points, st.integers(2, 5))
+@settings(max_examples=30, deadline=None)
+def test_views_that_agree_are_all_used(points, views):
+    cameras = Cameras.stack(ring(views))
+    torch.manual_seed(0)
+    pixels = project(points, cameras)[0] + 0.3 * torch.randn(views, len(points), 2, dtype=torch.float64)
+    weights = torch.rand(views, len(points), dtype=torch.float64) + 0.1
+    robust, used = triangulate_robust(pixels, weights, cameras, outlier_px=3.0)
+    torch.testing.assert_close(used, weights)
+    torch.testing.assert_close(robust, triangulate(pixels, weights, cameras))
