@@ -56,8 +56,11 @@ def actor_shape(config: RunConfig) -> ActorShape:
 
 def progress_of(algorithm: DDPG) -> dict[str, float]:
     """How far the learner is: counters, rolling means, and the losses of the last updates; by metric name."""
+    means = algorithm.outcomes.means()
+    # How the episodes went is counted where the truth is known.
+    means.pop("success_rate", None)
     progress = {
-        **algorithm.outcomes.means(),
+        **means,
         "env_steps": float(algorithm.env_steps),
         "updates": float(algorithm.updates),
         "pretrain_updates": float(algorithm.pretrain_updates),

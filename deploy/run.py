@@ -34,8 +34,8 @@ def run(config: RunConfig, root: Path) -> Path:
 
         try:
             for name, stage in STAGES:
-                session.view.phase(name)
-                stage(session)
+                with session.phase(name):
+                    stage(session)
             session.view.phase(PHASES[-1])
             keep_held_out(session.folder)
             write_summary(session, wall_s())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,19 @@ class Session:
     def seed(self, offset: int) -> int:
         """A seed of this run."""
         return self.config.seed * SEEDS_PER_RUN + offset
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """A phase of the run: shown, logged, and its seconds kept with those of earlier sittings."""
+        self.view.phase(name)
+        self.log.add("phase", PHASES.index(name))
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            spent: dict[str, float] = self.folder.progress().get("phases", {})
+            spent[name] = round(spent.get(name, 0.0) + time.monotonic() - began_s, 1)
+            self.folder.note(phases=spent)
 
     @contextmanager
     def keeping(self) -> Iterator[None]:

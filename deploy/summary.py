@@ -30,6 +30,7 @@ def write_summary(session: Session, wall_s: float) -> dict[str, Any]:
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "wall_s": round(wall_s, 1),
         "machine": machine(),
+        "phases": session.folder.progress().get("phases", {}),
         "keypoints": _keypoints(session, reader),
         "service": session.folder.progress().get("service", {}),
         "policy": _policy(session),

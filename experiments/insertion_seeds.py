@@ -1,7 +1,7 @@
 """The main job over several seeds, as a table in ``docs/experiments/insertion.md``.
 
-    python -m experiments.insertion_seeds --seeds 0 1 2            # runs them, then writes the page
-    python -m experiments.insertion_seeds --from runs/a runs/b     # writes the page from runs that are there
+python -m experiments.insertion_seeds --seeds 0 1 2            # runs them, then writes the page
+python -m experiments.insertion_seeds --from runs/a runs/b     # writes the page from runs that are there
 """
 
 import argparse
@@ -74,9 +74,9 @@ def page(summaries: list[dict[str, Any]]) -> str:
         lines.append(f"| {title} | " + " | ".join(cells) + f" | {paper} |")
     lines += [
         "",
-        "The paper's figures are from a real robot at 4 Hz (section 6); ours from the simulated cell, which runs as fast",
-        "as the machine allows. A run counts a success by the simulator's truth: the pin is at least 90% of the hole's",
-        "depth in. False claims are counted over all training and evaluation episodes.",
+        "The paper's figures are from a real robot at 4 Hz (section 6); ours from the simulated cell, which runs as",
+        "fast as the machine allows. A success by truth is a pin at least 90% of the hole's depth in. False claims are",
+        "counted over all training and evaluation episodes.",
         "",
     ]
     return "\n".join(lines)

@@ -67,9 +67,18 @@ def socket(spec: CableSpec) -> str:
         + _ring(PIN_RADIUS_M + spec.clearance_m)
         + f'<geom type="cylinder" class="socket" size=".0105 {(SOCKET_HEIGHT_M - HOLE_DEPTH_M) / 2}" '
         f'pos="0 0 {(SOCKET_HEIGHT_M - HOLE_DEPTH_M) / 2}"/>'
-        '<geom type="box" class="look" size=".026 .02 .005" pos="0 0 .005" material="label2"/>'
-        '<geom type="box" class="look" size=".0165 .0165 .004" pos="0 0 .013" material="dark"/>'
-        '<geom type="cylinder" class="look" size=".0025 .001" pos=".021 .014 .0105" material="steel"/>'
+        '<geom type="box" class="socket" size=".026 .02 .005" pos="0 0 .005" material="label2" rgba="1 1 1 1"/>'
+        # Four sides, not a plate: the hole goes through.
+        + "".join(
+            f'<geom type="box" class="socket" size="{size} .004" pos="{place} .013" material="dark" rgba="1 1 1 1"/>'
+            for size, place in (
+                (".0033 .0165", ".0132 0"),
+                (".0033 .0165", "-.0132 0"),
+                (".01 .0033", "0 .0132"),
+                (".01 .0033", "0 -.0132"),
+            )
+        )
+        + '<geom type="cylinder" class="look" size=".0025 .001" pos=".021 .014 .0105" material="steel"/>'
         '<geom type="cylinder" class="look" size=".0025 .001" pos="-.021 -.014 .0105" material="steel"/>'
         '<geom type="cylinder" class="look" size=".002 .0016" pos=".021 -.014 .0108" rgba=".1 .8 .2 1"/>'
         f'<site name="opening" pos="0 0 {SOCKET_HEIGHT_M}" size=".001" rgba="0 0 0 0"/></body>'

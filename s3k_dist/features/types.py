@@ -38,9 +38,11 @@ class FrameFeatures:
     def consistent(self, max_residual_px: float, min_confidence: float) -> np.ndarray:
         """Which keypoints the views agree on and see sharply: bool, shape (K,).
 
-        All views must, or of four and more all but one: an arm may be in one camera's way.
+        Of four views and more, one that agrees on no keypoint at all is passed over: an arm is in its way. One that
+        agrees on some is not blocked, and what it says of the others counts.
         """
         agree = (self.residual_px <= max_residual_px) & (self.confidence >= min_confidence)
-        views = len(self.camera_names)
-        enough = agree.sum(axis=0) >= (views if views < 4 else views - 1)
-        return np.asarray(enough & np.isfinite(self.positions_m).all(axis=-1))
+        blocked = ~agree.any(axis=1)
+        if len(self.camera_names) >= 4 and blocked.sum() == 1:
+            agree = agree[~blocked]
+        return np.asarray(agree.all(axis=0) & np.isfinite(self.positions_m).all(axis=-1))
