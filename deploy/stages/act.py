@@ -114,11 +114,15 @@ class _Training:
                     self._episode_over(name, result)
             session.view.progress(self._env_steps / wanted)
         # What is under way ends by itself: no cell is left in the middle of a motion.
-        self._calls.drain(lambda name, result: None, EPISODE_S)
+        self._calls.drain(self._keep_last, EPISODE_S)
         status = session.topology.call(session.topology.keypoint_learner().publish.remote(), CALL_S)
         session.topology.call(session.topology.keypoint_learner().save.remote(), CALL_S)
         show(session, status)
         self._note_service(time.monotonic() - began_s)
+
+    def _keep_last(self, name: str, result: object) -> None:
+        if isinstance(result, EpisodeOutcome):
+            self._session.keep("train", result)
 
     def _note_service(self, seconds: float) -> None:
         """Round trips as the cells met them while everything ran at once."""

@@ -110,18 +110,34 @@ def test_the_same_preset_and_seed_give_the_same_data(finished, tmp_path):
     assert sorted(path.name for path in (tmp_path / "again" / "recordings").iterdir()) == names
 
 
-def test_ctrl_c_stops_and_resume_goes_on(tmp_path):
+def cell_processes(since: set[int]) -> list[psutil.Process]:
+    started = [psutil.Process(pid) for pid in ray_processes() - since]
+    return [process for process in started if any("CellProcess" in word for word in process.cmdline())]
+
+
+def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
     root, before = tmp_path / "run", ray_processes()
     process = s3k("run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=100000")
     episodes = root / "episodes.jsonl"
-    until(lambda: episodes.exists() and episodes.read_text().count('"train"') >= 3, process)
+
+    def trained() -> int:
+        return episodes.read_text().count('"train"') if episodes.exists() else 0
+
+    until(lambda: trained() >= 3, process)
+    cells = cell_processes(before)
+    assert len(cells) == 2
+    cells[0].kill()
+    until(lambda: {cell.pid for cell in cell_processes(before)} - {cell.pid for cell in cells} != set(), process)
+    seen = trained()
+    until(lambda: trained() >= seen + 6, process)
+
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=STOP_S)
     assert process.returncode == 130
     assert "--resume" in errors
     assert "Traceback" not in errors
     until_gone(before)
-    trained = episodes.read_text().count('"train"')
+    episodes_before = trained()
     kept = {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()}
     assert list((root / "checkpoints").glob("checkpoint-*"))
 
@@ -129,7 +145,7 @@ def test_ctrl_c_stops_and_resume_goes_on(tmp_path):
     _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, errors
     summary = json.loads((root / "summary.json").read_text())
-    assert summary["policy"]["training_episodes"] >= trained
+    assert summary["policy"]["training_episodes"] >= episodes_before
     assert {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()} == kept
     until_gone(before)
 
