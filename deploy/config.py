@@ -113,7 +113,7 @@ class PolicyConfig(Section):
         checkpoint_s: seconds between checkpoints.
     """
 
-    env_steps: int = Field(5000, ge=1)
+    env_steps: int = Field(4000, ge=1)
     pretrain_updates: int = Field(2000, ge=0)
     exploration_sigma: float = Field(0.08, ge=0)
     replay_ratio: float = Field(1.0, gt=0)
