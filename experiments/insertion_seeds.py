@@ -1,4 +1,4 @@
-"""The main job over several seeds, as a table in ``docs/experiments/insertion.md``.
+"""The main job over several seeds, as a table in ``docs/experiments/insertion.md`` and a picture for the README.
 
 python -m experiments.insertion_seeds --seeds 0 1 2            # runs them, then writes the page
 python -m experiments.insertion_seeds --from runs/a runs/b     # writes the page from runs that are there
@@ -11,9 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deploy.report.still import still_for_readme
+from deploy.run_folder import RunFolder
 from s3k_dist.atomic import write_atomic
+from s3k_dist.folders import make_folder
 
 PAGE = Path("docs/experiments/insertion.md")
+PICTURE = Path("docs/images/report.png")
 # Row, path into summary.json, format, what the paper reports (sections 6.2, 6.3 and the abstract).
 ROWS = (
     ("success by truth, held-out episodes", "policy.eval_success_rate", "{:.2f}", "> 0.95"),
@@ -49,6 +53,10 @@ def main() -> int:
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
     write_atomic(PAGE, page(summaries).encode())
     print(f"wrote {PAGE}")
+    if RunFolder(folders[0]).pictures.exists():
+        make_folder(PICTURE.parent)
+        still_for_readme(folders[0], PICTURE)
+        print(f"wrote {PICTURE}")
     return 0
 
 
