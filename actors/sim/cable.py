@@ -70,7 +70,7 @@ def socket(spec: CableSpec) -> str:
         '<geom type="box" class="socket" size=".026 .02 .005" pos="0 0 .005" material="label2" rgba="1 1 1 1"/>'
         # Four sides, not a plate: the hole goes through.
         + "".join(
-            f'<geom type="box" class="socket" size="{size} .004" pos="{place} .013" material="dark" rgba="1 1 1 1"/>'
+            f'<geom type="box" class="socket" size="{size} .004" pos="{place} .013" material="white" rgba="1 1 1 1"/>'
             for size, place in (
                 (".0033 .0165", ".0132 0"),
                 (".0033 .0165", "-.0132 0"),

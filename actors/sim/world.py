@@ -46,6 +46,7 @@ def build_world(seed: int) -> World:
     plain = (
         '<material name="steel" rgba=".72 .73 .75 1" specular=".9" shininess=".8"/>'
         '<material name="dark" rgba=".11 .11 .12 1" specular=".5" shininess=".5"/>'
+        '<material name="white" rgba="1 1 1 1" specular=".5" shininess=".5"/>'
         '<material name="frame" rgba=".6 .62 .64 1" specular=".7" shininess=".6"/>'
     )
     body = _room() + _table() + _posts() + _cameras() + _clutter(rng)
