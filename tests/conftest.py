@@ -1,6 +1,10 @@
 """What all tests share: software GL, and shapes of tensors checked where the code states them."""
 
 import os
+import sys
+from collections.abc import Iterator
+
+import pytest
 
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,3 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from jaxtyping import install_import_hook
 
 install_import_hook(["s3k_dist.geometry", "s3k_dist.keypoints", "learners.keypoint"], "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """Learners flush denormals in their process; the tests after them want IEEE floats again."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
