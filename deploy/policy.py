@@ -38,7 +38,6 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,
             replay_ratio=policy.replay_ratio,
-            replay_capacity=max(policy.env_steps, 1000),
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )

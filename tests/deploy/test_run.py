@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,14 +19,32 @@ STOP_S = 30  # a run promises 10; the rest is for a busy machine
 pytestmark = pytest.mark.timeout(2 * DEADLINE_S)
 
 
-def s3k(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def s3k(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command under way; nothing of it outlives the block, whatever a test finds."""
+    with subprocess.Popen(
         [sys.executable, "-m", "deploy.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.kill()
+                process.kill()
+
+
+def finish(*arguments: str) -> str:
+    """Standard output of a command that succeeds."""
+    with s3k(*arguments) as process:
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    return output
 
 
 def ray_processes() -> set[int]:
@@ -50,9 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A smoke run to its end."""
     root = tmp_path_factory.mktemp("runs") / "smoke"
     before = ray_processes()
-    process = s3k("run", "--preset", "smoke", "--out", str(root))
-    output, errors = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, errors
+    output = finish("run", "--preset", "smoke", "--out", str(root))
     until_gone(before)
     return root, output
 
@@ -94,45 +111,44 @@ def test_a_run_leaves_everything_it_promises(finished):
 
 def test_the_stages_can_be_asked_one_by_one(finished):
     root, _ = finished
-    process = s3k("evaluate", "keypoints", "--run", str(root))
-    output, errors = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, errors
-    assert json.loads(output)["frames"] == 8
+    assert json.loads(finish("evaluate", "keypoints", "--run", str(root)))["frames"] == 8
 
 
 def test_the_same_preset_and_seed_give_the_same_data(finished, tmp_path):
     root, _ = finished
-    process = s3k("collect", "--preset", "smoke", "--out", str(tmp_path / "again"))
-    _, errors = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, errors
+    finish("collect", "--preset", "smoke", "--out", str(tmp_path / "again"))
     assert (tmp_path / "again" / "labels.json").read_bytes() == (root / "labels.json").read_bytes()
     names = sorted(path.name for path in (root / "recordings").iterdir())
     assert sorted(path.name for path in (tmp_path / "again" / "recordings").iterdir()) == names
 
 
-def cell_processes(since: set[int]) -> list[psutil.Process]:
-    started = [psutil.Process(pid) for pid in ray_processes() - since]
-    return [process for process in started if any("CellProcess" in word for word in process.cmdline())]
+def cell_processes(since: set[int]) -> set[int]:
+    found = set()
+    for pid in ray_processes() - since:
+        with suppress(psutil.NoSuchProcess):
+            if any("CellProcess" in word for word in psutil.Process(pid).cmdline()):
+                found.add(pid)
+    return found
 
 
 def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
     root, before = tmp_path / "run", ray_processes()
-    process = s3k("run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=100000")
     episodes = root / "episodes.jsonl"
 
     def trained() -> int:
         return episodes.read_text().count('"train"') if episodes.exists() else 0
 
-    until(lambda: trained() >= 3, process)
-    cells = cell_processes(before)
-    assert len(cells) == 2
-    cells[0].kill()
-    until(lambda: {cell.pid for cell in cell_processes(before)} - {cell.pid for cell in cells} != set(), process)
-    seen = trained()
-    until(lambda: trained() >= seen + 6, process)
+    with s3k("run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=100000") as process:
+        until(lambda: trained() >= 3, process)
+        cells = cell_processes(before)
+        assert len(cells) == 2
+        os.kill(min(cells), signal.SIGKILL)
+        until(lambda: bool(cell_processes(before) - cells), process)
+        seen = trained()
+        until(lambda: trained() >= seen + 6, process)
 
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=STOP_S)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=STOP_S)
     assert process.returncode == 130
     assert "--resume" in errors
     assert "Traceback" not in errors
@@ -141,9 +157,7 @@ def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
     kept = {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()}
     assert list((root / "checkpoints").glob("checkpoint-*"))
 
-    process = s3k("run", "--resume", str(root), "--set", "policy.env_steps=150")
-    _, errors = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, errors
+    finish("run", "--resume", str(root), "--set", "policy.env_steps=150")
     summary = json.loads((root / "summary.json").read_text())
     assert summary["policy"]["training_episodes"] >= episodes_before
     assert {path: path.stat().st_mtime_ns for path in (root / "recordings").iterdir()} == kept
@@ -152,11 +166,11 @@ def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
 
 def test_a_second_ctrl_c_ends_at_once_and_leaves_nothing_behind(tmp_path):
     root, before = tmp_path / "run", ray_processes()
-    process = s3k("run", "--preset", "smoke", "--out", str(root))
-    until(lambda: any((root / "recordings").glob("*.npz")), process)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=STOP_S)
+    with s3k("run", "--preset", "smoke", "--out", str(root)) as process:
+        until(lambda: any((root / "recordings").glob("*.npz")), process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=STOP_S)
     assert process.returncode == 130
     until_gone(before)
