@@ -97,6 +97,7 @@ class InsertionTask:
         self._known_m = np.where(np.isfinite(features.positions_m), features.positions_m, np.nan)
         self._seen_from_m = np.repeat(gripper.position_m[None], len(KEYPOINTS), axis=0)
         self._trusted_distance_m: float | None = None
+        self._ever_trusted = np.zeros(len(KEYPOINTS), dtype=bool)
         return self._look(gripper, features)
 
     def advance(self, gripper: GripperState, features: FrameFeatures) -> TaskStep:
@@ -111,6 +112,8 @@ class InsertionTask:
         self._lost = 0 if agree else self._lost + 1
         claimed = self._held >= config.hold_steps
         away = np.linalg.norm(self._known_m[TIP] - self._known_m[SOCKET]) > config.far_m
+        # A first guess that no view supports is no reason to end an episode.
+        away = away and self._ever_trusted[[TIP, SOCKET]].all()
         failed = not claimed and bool(away or self._lost >= config.lost_steps)
         # Progress between two trusted moments only: a mis-detection must not pay.
         progress_m = before_m - seen.distance_m if before_m is not None and agree else 0.0
@@ -134,6 +137,7 @@ class InsertionTask:
         held_m[[TIP, BASE]] += gripper.position_m - self._seen_from_m[[TIP, BASE]]
         self._known_m = np.where(consistent[:, None], features.positions_m, held_m)
         self._seen_from_m = np.repeat(gripper.position_m[None], len(KEYPOINTS), axis=0)
+        self._ever_trusted |= consistent
         distance_m = sum_of_distances_m(self._known_m)
         if consistent.all():
             self._trusted_distance_m = distance_m

@@ -1,6 +1,7 @@
 """The keypoint learner: trains on labels and stream, publishes versions, and keeps following what the cells see."""
 
 import io
+import math
 import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,7 +112,12 @@ class KeypointLearner:
             ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=_measured(metrics)),
         )
         current = self._registry.current()
-        better = self._served is None or metrics.median_mm <= self._config.max_regression * self._served.median_mm
+        served = self._served
+        better = (
+            served is None
+            or math.isnan(served.median_mm)
+            or metrics.median_mm <= self._config.max_regression * served.median_mm
+        )
         if better or current is None:
             self._registry.promote(version)
             self._served = metrics

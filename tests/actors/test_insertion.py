@@ -164,3 +164,10 @@ def test_an_episode_knows_nothing_of_the_one_before() -> None:
     step = task.advance(gripper(), seen_at(INSERTED_M))
     assert not step.claimed
     assert step.reward == 0
+
+
+def test_a_first_guess_that_nothing_supports_does_not_end_an_episode() -> None:
+    astray = ABOVE_M + np.array([[1.0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    steps = play(seen_at(astray, residual_px=9.0), seen_at(astray, residual_px=9.0), seen_at(ABOVE_M))
+    assert not any(step.terminated for step in steps)
+    assert play(seen_at(ABOVE_M), seen_at(astray))[-1].terminated
