@@ -114,12 +114,18 @@ def test_the_stages_can_be_asked_one_by_one(finished):
     assert json.loads(finish("evaluate", "keypoints", "--run", str(root)))["frames"] == 8
 
 
-def test_the_same_preset_and_seed_give_the_same_data(finished, tmp_path):
+def test_stage_by_stage_on_one_folder_with_the_same_data_for_the_same_seed(finished, tmp_path):
     root, _ = finished
     finish("collect", "--preset", "smoke", "--out", str(tmp_path / "again"))
     assert (tmp_path / "again" / "labels.json").read_bytes() == (root / "labels.json").read_bytes()
     names = sorted(path.name for path in (root / "recordings").iterdir())
     assert sorted(path.name for path in (tmp_path / "again" / "recordings").iterdir()) == names
+    run = ("--run", str(tmp_path / "again"))
+    assert "s3k train policy" in finish("train", "keypoints", *run)
+    assert "s3k evaluate policy" in finish("train", "policy", *run, "--set", "policy.env_steps=60")
+    finish("evaluate", "policy", *run)
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "again" / "episodes.jsonl").read_text().splitlines()]
+    assert stages.count("evaluate") == 4
 
 
 def cell_processes(since: set[int]) -> set[int]:
