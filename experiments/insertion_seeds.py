@@ -70,8 +70,8 @@ def page(summaries: list[dict[str, Any]]) -> str:
         f"Made by `python -m experiments.insertion_seeds --seeds {' '.join(map(str, seeds))}`; numbers are not edited.",
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, no GPU, {machine['os']}. "
-        f"Nothing else of weight ran on it. {summaries[0]['policy']['eval_episodes']} held-out episodes a run, on served "
-        "keypoints, without exploration noise.",
+        f"Nothing else of weight ran on it. {summaries[0]['policy']['eval_episodes']} held-out episodes a run, "
+        "on served keypoints, without exploration noise.",
         "",
         "| | " + " | ".join(f"seed {seed}" for seed in seeds) + " | paper |",
         "|---|" + "---|" * (len(seeds) + 1),
