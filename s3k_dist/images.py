@@ -11,7 +11,7 @@ from s3k_dist.errors import FrameError
 DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the others are tables
-JPEG_QUALITY = 92  # keeps keypoints of the cable cell within 0.1 px of the lossless image
+JPEG_QUALITY = 92  # for slow networks; the stream is lossless by default
 
 
 class Encoding(Enum):

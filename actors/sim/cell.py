@@ -82,7 +82,6 @@ class CableCell:
             [int(model.joint(f"c{axis}{link}").qposadr[0]) for axis in "xy"] for link in range(cable.CABLE_LINKS)
         ]
         self._hand = model.body("hand").id
-        self._plug = model.body("plug").id
         self._sites = {name: model.site(name).id for name in ("grasp", "tip", "base", "opening")}
         self._sequence = 0
         self._target_m = HOME_M.copy()
