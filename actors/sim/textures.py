@@ -46,6 +46,20 @@ def wall(rng: np.random.Generator) -> bytes:
     return _png(cv2.GaussianBlur(image, (7, 7), 0))
 
 
+def clutter(rng: np.random.Generator) -> bytes:
+    """A table top strewn with printed sheets, tape and drawings."""
+    image = np.ones((SIZE_PX, SIZE_PX, 3)) * rng.uniform(60, 210, 3) + 10 * _noise(rng, 6)[..., None]
+    for _ in range(14):
+        centre, size = rng.uniform(0, SIZE_PX, 2), rng.uniform(20, 110, 2)
+        outline = cv2.boxPoints((tuple(centre), tuple(size), float(rng.uniform(0, 180)))).astype(np.int32)
+        cv2.fillPoly(image, [outline], tuple(rng.uniform(20, 240, 3)), cv2.LINE_AA)
+        cv2.polylines(image, [outline], True, tuple(rng.uniform(0, 90, 3)), 3, cv2.LINE_AA)
+    for _ in range(5):
+        centre = tuple(int(value) for value in rng.integers(0, SIZE_PX, 2))
+        cv2.circle(image, centre, int(rng.integers(8, 40)), tuple(rng.uniform(10, 240, 3)), 5, cv2.LINE_AA)
+    return _png(image)
+
+
 def label(rng: np.random.Generator) -> bytes:
     """The printed face of a box or a housing: stripes and lines of text."""
     paper, ink = rng.uniform(150, 240, 3), rng.uniform(10, 120, 3)
