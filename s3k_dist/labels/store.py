@@ -1,8 +1,10 @@
-"""2-D clicks on frames of the stream, in one JSON file.
+"""Labels of frames of the stream, in one JSON file: clicks in the images, or points in the world.
 
     {"keypoints": ["plug_tip", ...],
      "labels": [{"frame": "cell0/00000017", "split": "train",
-                 "clicks": {"cam0": {"plug_tip": [u_px, v_px], ...}, ...}}, ...]}
+                 "clicks": {"cam0": {"plug_tip": [u_px, v_px], ...}, ...}},
+                {"frame": "cell0/00000018", "split": "held_out",
+                 "points_m": {"plug_tip": [x_m, y_m, z_m], ...}}, ...]}
 
 The file is written whole, aside, and renamed: a crash leaves the old one or the new one.
 """
@@ -10,9 +12,9 @@ The file is written whole, aside, and renamed: a crash leaves the old one or the
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
@@ -21,20 +23,32 @@ Split = Literal["train", "held_out"]
 
 
 class Label(BaseModel):
-    """What a person clicked on one frame.
+    """Where the keypoints are on one frame.
 
     Attributes:
         frame: the frame's ``frame_id``.
         split: whether the keypoint learner may train on it.
         clicks: pixel of each keypoint in each camera where it was clicked; ``(0, 0)`` is the centre of the top-left
             pixel.
+        points_m: keypoints known in 3-D, by simulation or motion capture: world frame, metres. Such a point wins over
+            the clicks on the same keypoint.
+
+    Raises:
+        ValidationError: a value is of the wrong type or not finite, or there is neither a click nor a point.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     frame: str
     split: Split
-    clicks: dict[str, dict[str, tuple[float, float]]]
+    clicks: dict[str, dict[str, tuple[float, float]]] = {}
+    points_m: dict[str, tuple[float, float, float]] = {}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not any(self.clicks.values()) and not self.points_m:
+            raise ValueError(f"the label of frame {self.frame} has neither clicks nor points_m")
+        return self
 
 
 class LabelFile(BaseModel):
@@ -59,11 +73,12 @@ def save_labels(path: Path, keypoints: Sequence[str], labels: Sequence[Label]) -
     """Write all labels.
 
     Raises:
-        StorageError: a frame is labelled twice, a click names an unknown keypoint, or the file cannot be written.
+        StorageError: a keypoint is listed twice, a frame is labelled twice, a label names an unknown keypoint, or the
+            file cannot be written.
     """
     file = LabelFile(keypoints=tuple(keypoints), labels=tuple(labels))
     _check(path, file)
-    write_atomic(path, json.dumps(file.model_dump(), indent=1).encode())
+    write_atomic(path, json.dumps(file.model_dump(exclude_defaults=True), indent=1).encode())
 
 
 def load_labels(path: Path) -> LabelFile:
@@ -84,15 +99,23 @@ def load_labels(path: Path) -> LabelFile:
     return file
 
 
+def unknown_keypoint(label: Label, keypoints: Sequence[str]) -> str | None:
+    """What is wrong with a label that names a keypoint which is not among ``keypoints``; None if it names no such."""
+    named = [*((camera, set(clicks)) for camera, clicks in label.clicks.items()), ("points_m", set(label.points_m))]
+    for place, names in named:
+        for name in sorted(names - set(keypoints)):
+            return f"{place}: unknown keypoint {name!r}; there are {', '.join(keypoints)}"
+    return None
+
+
 def _check(path: Path, file: LabelFile) -> None:
+    if len(set(file.keypoints)) != len(file.keypoints):
+        raise StorageError(f"{path}: a keypoint is listed twice: {', '.join(file.keypoints)}")
     seen: set[str] = set()
     for label in file.labels:
         if label.frame in seen:
             raise StorageError(f"{path}: frame {label.frame} is labelled twice")
         seen.add(label.frame)
-        for camera, clicks in label.clicks.items():
-            for name in clicks.keys() - set(file.keypoints):
-                raise StorageError(
-                    f"{path}: frame {label.frame}, {camera}: unknown keypoint {name!r}; there are "
-                    + ", ".join(file.keypoints)
-                )
+        fault = unknown_keypoint(label, file.keypoints)
+        if fault is not None:
+            raise StorageError(f"{path}: frame {label.frame}, {fault}")
