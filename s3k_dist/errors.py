@@ -6,6 +6,7 @@ S3KError
 ├── GeometryError        cameras or pixels from which no 3-D point follows
 │   └── TooFewViewsError fewer than two views see a keypoint
 ├── StorageError         a file, shard or version that is missing, damaged or cannot be written
+│   └── RefusedFilesError  files of an exchange folder that cannot be imported (s3k_dist.datasets.exchange_import)
 ├── ServiceError         the feature service could not answer
 │   ├── ServiceUnavailableError  nothing answers at the address, within the retries and the deadline
 │   ├── DeadlineError    an answer did not come in time
