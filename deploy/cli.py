@@ -69,6 +69,19 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--address", default="127.0.0.1:50051", help="where to listen (default: %(default)s)")
     serve.add_argument("--metrics-port", type=int, default=None, help="Prometheus metrics over HTTP on this port")
     serve.set_defaults(command=_serve)
+
+    importing = commands.add_parser("import", help="make a data set of plain files: images, cameras, labels")
+    importing.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="exchange folder; docs/data.md says what is in it"
+    )
+    importing.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set; new or empty")
+    importing.add_argument("--skip-bad", action="store_true", help="leave out malformed frames and labels")
+    importing.set_defaults(command=_import)
+
+    exporting = commands.add_parser("export", help="write a data set as plain files: images, cameras, labels")
+    exporting.add_argument("dataset", type=Path, metavar="DIR", help="a data set or the folder of a run")
+    exporting.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="exchange folder; new or empty")
+    exporting.set_defaults(command=_export)
     return parser
 
 
@@ -164,6 +177,18 @@ def _serve(options: argparse.Namespace) -> int:
     from deploy.serve import serve
 
     return serve(options.run, options.address, options.metrics_port)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from deploy.exchange import print_import
+
+    return print_import(options.folder, options.out, skip_bad=options.skip_bad)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from deploy.exchange import print_export
+
+    return print_export(options.dataset, options.out)
 
 
 def _stage(options: argparse.Namespace, phase: str, stage: Callable[..., None], following: str) -> int:
