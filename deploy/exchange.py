@@ -22,8 +22,8 @@ def print_import(folder: Path, out: Path, *, skip_bad: bool) -> int:
         _print_refused(error.refused)
         raise
     _print_refused(done.refused)
-    left_out = f"; {len(done.refused)} faults, what has them was left out" if done.refused else ""
-    print(f"imported: {out}, {done.frames} frames, {done.labels} labels{left_out}")  # noqa: T201
+    rest = ", without what was refused" if done.refused else ""
+    print(f"imported: {out}, {done.frames} frames, {done.labels} labels{rest}")  # noqa: T201
     return 0
 
 

@@ -23,13 +23,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         StorageError: ``path`` is there and not an empty folder, or something cannot be written.
     """
     path = Path(path).resolve()
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise StorageError(f"{path} is there already and not empty; expected a new or an empty folder")
-    if path.is_mount():
-        raise StorageError(f"{path} is a mount point and cannot be replaced; name a folder in it")
-    make_folder(path.parent)
-    aside = path.with_name(f"{path.name}.partial-{secrets.token_hex(4)}")
+    aside = path.parent / f"{path.name}.partial-{secrets.token_hex(4)}"
     try:
+        _require_free(path)
+        make_folder(path.parent)
         aside.mkdir()
         yield aside
         # One call for thousands of small files: syncing each of them takes minutes.
@@ -40,3 +37,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _require_free(path: Path) -> None:
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise StorageError(f"{path} is there already and not empty; expected a new or an empty folder")
+    if path.is_mount():
+        raise StorageError(f"{path} is a mount point and cannot be replaced; name a folder in it")

@@ -251,6 +251,10 @@ def test_only_an_empty_folder_is_filled(hand_made: Path, dataset: DatasetFolder,
             import_dataset(hand_made, out)
         with pytest.raises(StorageError, match="is there already and not empty"):
             export_dataset(dataset, out)
+    with pytest.raises(StorageError, match="not empty"):
+        import_dataset(hand_made, Path("/"))
+    with pytest.raises(StorageError, match="a file is in the way"):
+        import_dataset(hand_made, used / "notes.txt" / "below")
     assert files(used) == {"notes.txt": b"mine"}
     (used / "notes.txt").unlink()
     import_dataset(hand_made, used)
