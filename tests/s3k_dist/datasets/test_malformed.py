@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -270,44 +269,6 @@ def test_what_is_no_exchange_folder_says_so(hand_made: Path, tmp_path: Path) -> 
     change(hand_made / "cameras.json", lambda cameras: cameras.clear())
     (hand_made / FRAME).mkdir(parents=True)
     assert refusals(hand_made, tmp_path) == [f"{FRAME}: no views: expected at least one camera in cameras.json"]
-
-
-def test_what_desktops_leave_behind_is_passed_over(hand_made: Path, tmp_path: Path) -> None:
-    for folder in (hand_made, hand_made / "frames", hand_made / "frames" / "rig", hand_made / FRAME):
-        (folder / ".DS_Store").write_bytes(b"")
-        (folder / "._left.png").write_bytes(b"")
-    (hand_made / FRAME / "notes.txt").write_text("seen at noon")
-    assert import_dataset(hand_made, tmp_path / "data").frames == 2
-
-
-def test_grey_images_and_palettes_are_taken(hand_made: Path, tmp_path: Path) -> None:
-    grey = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
-    write_png(hand_made / FRAME / "left.png", grey)
-    import_dataset(hand_made, tmp_path / "data")
-    view = DatasetFolder(tmp_path / "data").open_stream().read(0).frame.views[0]
-    np.testing.assert_array_equal(view.image, np.repeat(grey[..., None], 3, axis=2))
-
-
-def test_colours_keep_their_order(hand_made: Path, tmp_path: Path) -> None:
-    red = cv2.cvtColor(np.full((48, 64, 3), (200, 30, 10), np.uint8), cv2.COLOR_RGB2BGR)
-    write_png(hand_made / FRAME / "left.png", red)
-    import_dataset(hand_made, tmp_path / "data")
-    view = DatasetFolder(tmp_path / "data").open_stream().read(0).frame.views[0]
-    assert view.image[0, 0].tolist() == [200, 30, 10]
-
-
-def test_a_frame_may_have_cameras_and_views_of_its_own(hand_made: Path, tmp_path: Path) -> None:
-    own_camera(t_m=[0, 0, 3])(hand_made)
-    facts()(hand_made)
-    second = hand_made / "frames" / "rig" / "00000001"
-    (second / "left.png").unlink()
-    (second / "frame.json").write_text(json.dumps(GOOD | {"views": {"right": 9}}))
-    import_dataset(hand_made, tmp_path / "data")
-    reader = DatasetFolder(tmp_path / "data").open_stream()
-    right, left = reader.read(0).frame.views
-    assert (right.camera.name, right.captured_at_ns, right.camera.translation_m[2]) == ("right", 6, 2)
-    assert (left.camera.name, left.captured_at_ns, left.camera.translation_m[2]) == ("left", 7, 3)
-    assert [view.camera.name for view in reader.read(1).frame.views] == ["right"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
