@@ -55,8 +55,8 @@ def clutter(rng: np.random.Generator) -> bytes:
         cv2.fillPoly(image, [outline], tuple(rng.uniform(20, 240, 3)), cv2.LINE_AA)
         cv2.polylines(image, [outline], True, tuple(rng.uniform(0, 90, 3)), 3, cv2.LINE_AA)
     for _ in range(5):
-        centre = tuple(int(value) for value in rng.integers(0, SIZE_PX, 2))
-        cv2.circle(image, centre, int(rng.integers(8, 40)), tuple(rng.uniform(10, 240, 3)), 5, cv2.LINE_AA)
+        u, v = (int(value) for value in rng.integers(0, SIZE_PX, 2))
+        cv2.circle(image, (u, v), int(rng.integers(8, 40)), tuple(rng.uniform(10, 240, 3)), 5, cv2.LINE_AA)
     return _png(image)
 
 

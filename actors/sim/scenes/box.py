@@ -14,6 +14,7 @@ HALF_SIZE_M = np.array([0.199, 0.105, 0.017]) / 2
 CORNERS = {"top_left": (-1, 1, 1), "top_right": (1, 1, 1), "bottom_left": (-1, -1, 1)}  # of the cover
 THE_GAME = 2020  # the one box that is to be found, whatever the seed of a data set
 LOW_M, HIGH_M = np.array([-0.2, -0.2, 0.12]), np.array([0.2, 0.2, 0.3])
+AROUND_LOW_M, AROUND_HIGH_M = np.array([-0.35, -0.35, 0.04]), np.array([0.35, 0.35, 0.2])  # of distractors
 TILT_RAD = 0.25
 DISTRACTORS = 3
 CLEARANCE_M = 0.19
@@ -126,7 +127,7 @@ def _pose(model: mujoco.MjModel, data: mujoco.MjData, name: str, centre_m: np.nd
 def _beside(taken_m: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """A place in the workspace, if one can be found a box's length away from all others."""
     for _ in range(30):
-        place = rng.uniform(LOW_M - [0.15, 0.15, 0.08], HIGH_M + [0.15, 0.15, -0.1])
+        place = rng.uniform(AROUND_LOW_M, AROUND_HIGH_M)
         if min(float(np.linalg.norm(place[:2] - other[:2])) for other in taken_m) > CLEARANCE_M:
             break
     return place

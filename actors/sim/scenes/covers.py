@@ -35,8 +35,8 @@ def landscape(rng: np.random.Generator, ground: np.ndarray, ink: np.ndarray, acc
     cv2.circle(image, sun, int(rng.integers(26, 44)), accent.tolist(), -1, cv2.LINE_AA)
     across = np.arange(WIDTH_PX)
     for layer in range(3):
-        height = 150 + 38 * layer + 20 * np.sin(across / rng.uniform(28, 70) + rng.uniform(0, 6))
-        outline = np.concatenate([np.stack([across, height], 1), [[WIDTH_PX, HEIGHT_PX], [0, HEIGHT_PX]]])
+        ridge = 150 + 38 * layer + 20 * np.sin(across / rng.uniform(28, 70) + rng.uniform(0, 6))
+        outline = np.concatenate([np.stack([across, ridge], 1), [[WIDTH_PX, HEIGHT_PX], [0, HEIGHT_PX]]])
         cv2.fillPoly(image, [outline.astype(np.int32)], (ink * (0.5 + 0.25 * layer) + 25).clip(0, 255).tolist())
     x = int(rng.integers(300, 430))
     for dx, height in ((0, 60), (26, 90), (52, 50)):

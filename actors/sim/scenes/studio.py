@@ -11,7 +11,7 @@ from actors.sim.scenes.scene import Fragment, Scene
 from s3k_dist.errors import PreflightError
 from s3k_dist.geometry.camera import Camera
 
-TABLE_TOPS = 12  # to each seed its own: a data set drawn from another seed has unseen backgrounds
+TABLE_TOPS = 40  # to each seed its own: a data set drawn from another seed has unseen backgrounds
 LAMPS = 2
 # MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
