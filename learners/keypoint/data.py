@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from learners.keypoint.trainer import LabelledFrames, UnlabelledFrames
-from s3k_dist.errors import FrameError, StorageError
+from s3k_dist.errors import FrameError, StorageError, TooFewViewsError
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import triangulate_labels
@@ -29,26 +29,48 @@ def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiVie
 
 
 def labelled_frames(reader: StreamReader, labels: Sequence[Label], keypoints: Sequence[str]) -> LabelledFrames:
-    """Labelled frames with keypoints triangulated from their clicks (section 3.1).
+    """Labelled frames with their keypoints in the world: points as they are, clicks triangulated (section 3.1).
+
+    Args:
+        reader: the stream.
+        labels: of frames that share their number of views and their image size.
+        keypoints: which keypoints, in this order; a label may know others too.
 
     Raises:
         StorageError: there are no labels, or a frame is not in the stream.
-        TooFewViewsError: a keypoint was clicked in fewer than two views of a frame.
+        FrameError: the frames differ in their number of views or image size.
+        TooFewViewsError: a frame lacks a keypoint: no point in the world, and clicks in fewer than two views.
     """
     if not labels:
         raise StorageError(f"no labelled frames for the stream at {reader.root}; `s3k collect` makes labels")
     frames = find_frames(reader, [label.frame for label in labels])
-    cameras = stack_cameras(frames)
+    images, cameras = torch.from_numpy(stack_images(frames)), stack_cameras(frames)
+    points = np.zeros((len(labels), len(keypoints), 3))
     pixels = np.zeros((len(labels), len(frames[0].views), len(keypoints), 2))
     clicked = np.zeros(pixels.shape[:-1], dtype=bool)
     for row, (label, frame) in enumerate(zip(labels, frames, strict=True)):
-        for view, camera in enumerate(frame.cameras):
-            for column, name in enumerate(keypoints):
+        for column, name in enumerate(keypoints):
+            if name in label.points_m:
+                points[row, column] = label.points_m[name]
+                continue
+            for view, camera in enumerate(frame.cameras):
                 if name in label.clicks.get(camera.name, {}):
                     pixels[row, view, column] = label.clicks[camera.name][name]
                     clicked[row, view, column] = True
-    points = triangulate_labels(torch.from_numpy(pixels), torch.from_numpy(clicked), cameras)
-    return LabelledFrames(torch.from_numpy(stack_images(frames)), cameras.to(torch.float32), points.float())
+            if clicked[row, :, column].sum() < 2:
+                raise TooFewViewsError(
+                    f"frame {label.frame}: keypoint {name!r} is labelled in {clicked[row, :, column].sum()} view(s); "
+                    "expected clicks in at least 2, or a point in points_m"
+                )
+    rows, columns = np.nonzero(clicked.any(1))
+    if len(rows):
+        of_clicks = triangulate_labels(
+            torch.from_numpy(pixels[rows, :, columns, None]),
+            torch.from_numpy(clicked[rows, :, columns, None]),
+            cameras[torch.from_numpy(rows)],
+        )
+        points[rows, columns] = of_clicks[:, 0].numpy()
+    return LabelledFrames(images, cameras.to(torch.float32), torch.from_numpy(points).float())
 
 
 def with_truth(labelled: LabelledFrames, labels: Sequence[Label], truth_m: Mapping[str, np.ndarray]) -> LabelledFrames:

@@ -76,8 +76,30 @@ def test_clicks_in_two_views_suffice_and_a_stray_camera_is_no_view(reader: Strea
 def test_clicks_in_one_view_are_refused(reader: StreamReader) -> None:
     all_clicks = clicks(CAMERAS)
     one = label(2, cam0=all_clicks["cam0"], cam1={"tip": all_clicks["cam1"]["tip"]})
-    with pytest.raises(TooFewViewsError, match=r"keypoint 1 is labelled in 1 view\(s\); expected at least 2"):
+    with pytest.raises(TooFewViewsError, match=r"frame cell0/00000002: keypoint 'base' is labelled in 1 view\(s\)"):
         labelled_frames(reader, [label(0), one], NAMES)
+
+
+def test_a_point_in_the_world_wins_over_clicks_keypoint_by_keypoint(reader: StreamReader) -> None:
+    known = label(1).model_copy(update={"points_m": {"base": (0.5, 0.25, -0.5)}})
+    alone = Label(frame="cell0/00000002", split="train", points_m={"tip": (0.0, 1.0, 0.0), "base": (1.0, 0.0, 0.0)})
+    labelled = labelled_frames(reader, [label(0), known, alone], NAMES)
+    torch.testing.assert_close(labelled.points_m[0], POINTS.float(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(labelled.points_m[1, 0], POINTS[0].float(), atol=1e-6, rtol=0)
+    assert labelled.points_m[1, 1].tolist() == [0.5, 0.25, -0.5]
+    assert labelled.points_m[2].tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+
+
+def test_labels_of_points_alone_suffice_and_come_in_the_order_asked_for(reader: StreamReader) -> None:
+    alone = Label(frame="cell0/00000004", split="train", points_m={"tip": (0.0, 1.0, 0.0), "base": (1.0, 0.0, 0.0)})
+    labelled = labelled_frames(reader, [alone], ["base", "tip"])
+    assert labelled.points_m.tolist() == [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+
+
+def test_a_keypoint_without_a_point_or_clicks_is_refused(reader: StreamReader) -> None:
+    half = Label(frame="cell0/00000002", split="train", points_m={"tip": (0.0, 1.0, 0.0)})
+    with pytest.raises(TooFewViewsError, match=r"'base' is labelled in 0 view\(s\); .* or a point in points_m"):
+        labelled_frames(reader, [half], NAMES)
 
 
 def test_a_labelled_frame_that_is_missing_is_named(reader: StreamReader) -> None:
