@@ -7,9 +7,9 @@ import numpy as np
 from actors.recording import load_recordings
 from deploy.config import RunConfig
 from deploy.run_folder import RunFolder
+from learners.keypoint.batches import LabelledFrames
 from learners.keypoint.data import labelled_frames, with_truth
 from learners.keypoint.learner import KeypointLearner
-from learners.keypoint.trainer import LabelledFrames
 from s3k_dist.keypoints.network import NetworkConfig
 from s3k_dist.labels.store import load_labels
 from s3k_dist.stream.reader import StreamReader

@@ -23,6 +23,9 @@ def augment(
     """Warped, cropped and recoloured images, and the cameras that would have taken them."""
     batch, views = images.shape[:2]
     size = images.shape[-1]
+    if config.roll_rad == config.log_zoom == config.shift_px == 0 and config.crop == 1:
+        coloured = occlude(recolour(images.flatten(0, 1), config, generator), config, generator)
+        return coloured.unflatten(0, (batch, views)), cameras
     # A multiple of 32: the network halves the resolution five times.
     crop = max(32, round(config.crop * size / 32) * 32)
     warp = CameraWarp.random(
@@ -30,7 +33,7 @@ def augment(
     )
     margin = (size - crop) / 2
     shift = _uniform((batch, views, 2), generator) * (margin + config.shift_px * size / 128) - margin
-    plain = torch.rand((batch, views), generator=generator) < config.plain
+    plain = torch.rand((batch, views), generator=generator, device=generator.device) < config.plain
     warp = CameraWarp(
         warp.roll_rad.masked_fill(plain, 0.0),
         warp.zoom.masked_fill(plain, 1.0),
@@ -50,22 +53,32 @@ def recolour(
     contrast = 1 + config.contrast * _uniform((count, 1, 1, 1), generator)
     gain = 1 + config.tint * _uniform((count, 3, 1, 1), generator)
     offset = config.tint * _uniform((count, 3, 1, 1), generator)
-    return images * contrast * gain + offset + config.noise * torch.randn(images.shape, generator=generator)
+    noise = torch.randn(images.shape, generator=generator, device=generator.device)
+    return images * contrast * gain + offset + config.noise * noise
 
 
 def occlude(
     images: Float[Tensor, "images 3 height width"], config: AugmentConfig, generator: torch.Generator
 ) -> Float[Tensor, "images 3 height width"]:
-    """A rectangle of one colour over some of the images, an eighth to a third of a side long."""
-    height, width = images.shape[-2:]
-    for image in images:
-        chance, u, v, w, h = torch.rand(5, generator=generator).tolist()
-        if chance < config.occlusion:
-            top, left = int(v * height), int(u * width)
-            down, across = int(height * (0.125 + 0.2 * h)), int(width * (0.125 + 0.2 * w))
-            image[:, top : top + down, left : left + across] = torch.rand(3, 1, 1, generator=generator) - 0.5
+    """Rectangles over the images, an eighth to a third of a side long: of one colour, or a piece of another image.
+
+    They hide the object now and then, and they are backgrounds that no camera saw.
+    """
+    count, _, height, width = images.shape
+    down = torch.arange(height, device=images.device)[:, None]
+    across = torch.arange(width, device=images.device)
+    others = images
+    for _ in range(config.patches):
+        chance, u, v, w, h, kind = torch.rand((6, count, 1, 1), generator=generator, device=generator.device)
+        top, left = v * height, u * width
+        inside = (down >= top) & (down < top + height * (0.125 + 0.2 * h))
+        inside = inside & (across >= left) & (across < left + width * (0.125 + 0.2 * w))
+        colour = torch.rand((count, 3, 1, 1), generator=generator, device=generator.device) - 0.5
+        order = torch.randperm(count, generator=generator, device=generator.device)
+        content = torch.where((kind < config.foreign)[:, None], others[order], colour)
+        images = torch.where((inside & (chance < config.occlusion))[:, None], content, images)
     return images
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return 2 * torch.rand(shape, generator=generator) - 1
+    return 2 * torch.rand(shape, generator=generator, device=generator.device) - 1

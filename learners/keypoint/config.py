@@ -1,5 +1,7 @@
 """Settings of the keypoint learner; pydantic only, so that reading a configuration loads no torch."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -17,7 +19,9 @@ class AugmentConfig(BaseModel):
         contrast: relative, plus or minus.
         tint: relative for each colour, and as an offset.
         noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
-        occlusion: probability that a random patch hides part of an image.
+        occlusion: probability of each patch over an image.
+        patches: over an image, at most.
+        foreign: share of the patches that show a piece of another image; the others are of one colour.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +35,8 @@ class AugmentConfig(BaseModel):
     tint: float = Field(0.1, ge=0)
     noise: float = Field(0.03, ge=0)
     occlusion: float = Field(0.3, ge=0, le=1)
+    patches: int = Field(1, ge=0)
+    foreign: float = Field(0.0, ge=0, le=1)
 
 
 class TrainerConfig(BaseModel):
@@ -46,10 +52,17 @@ class TrainerConfig(BaseModel):
         labelled_batch: frames of each step, each with all its views.
         unlabelled_batch: frames of each step.
         alpha: weight of the unlabelled loss, Eq. 4; the paper's 0.5.
-        l2: decoupled decay of parameters that are not biases, Eq. 4.
+        l2: factor of the squared weights that are not biases, Eq. 4.
+        l2_decoupled: decay the weights beside the optimiser (AdamW) rather than through the loss as Eq. 4 has it.
+        pseudo_labels: who estimates the keypoints of unlabelled frames: a ``teacher``, the moving average of the
+            student, on clean images; or the ``student`` itself on what it is trained on, as published (Eq. 3).
         teacher_decay: of the moving average.
-        gate_residual_px: the teacher's views agree within this mean residual, at 128 px (scales with the image).
-        gate_confidence: the teacher's heatmaps have at least this mean weight (Eq. 5).
+        decoding: ``peak``, a soft-argmax near the peak; or ``map``, over the whole heatmap, as published.
+        outlier_px: a view that contradicts all others by more than this, at 128 px, is left out of Eq. 2; None keeps
+            every view, as published.
+        gate_residual_px: an estimate counts only if its views agree within this mean residual, at 128 px (scales with
+            the image); None lets every estimate pass, as published.
+        gate_confidence: and if the heatmaps of those views have at least this mean weight (Eq. 5).
         max_gradient_norm: gradients are scaled down to it.
     """
 
@@ -64,8 +77,12 @@ class TrainerConfig(BaseModel):
     unlabelled_batch: int = Field(4, ge=1)
     alpha: float = Field(0.5, ge=0)
     l2: float = Field(1e-3, ge=0)
+    l2_decoupled: bool = True
+    pseudo_labels: Literal["teacher", "student"] = "teacher"
     teacher_decay: float = Field(0.995, ge=0, lt=1)
-    gate_residual_px: float = Field(4.0, gt=0)
+    decoding: Literal["peak", "map"] = "peak"
+    outlier_px: float | None = Field(3.0, gt=0)
+    gate_residual_px: float | None = Field(4.0, gt=0)
     gate_confidence: float = Field(0.5, ge=0, le=1)
     max_gradient_norm: float = Field(5.0, gt=0)
     augment: AugmentConfig = AugmentConfig()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
+from learners.keypoint.batches import LabelledFrames
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.keypoint.data import UnlabelledPool
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
-from learners.keypoint.trainer import KeypointTrainer, LabelledFrames, StepReport
+from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
 from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector

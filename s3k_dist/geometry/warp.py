@@ -42,7 +42,7 @@ class CameraWarp:
         """Uniform in roll, in the logarithm of zoom and in shift, each within plus or minus its bound."""
 
         def uniform(*size: int) -> Tensor:
-            return 2 * torch.rand(size, generator=generator) - 1
+            return 2 * torch.rand(size, generator=generator, device=None if generator is None else generator.device) - 1
 
         return cls(
             max_roll_rad * uniform(*shape), torch.exp(max_log_zoom * uniform(*shape)), max_shift_px * uniform(*shape, 2)

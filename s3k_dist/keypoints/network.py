@@ -64,7 +64,8 @@ class KeypointNetwork(nn.Module):
         for step, skip in zip(self.up, reversed(skips), strict=True):
             larger = F.interpolate(features, size=skip.shape[-2:], mode="bilinear")
             features = step(cat([larger, skip], dim=1))
-        return self.head(features).flatten(-2).log_softmax(-1)
+        # Half precision is for the convolutions: probabilities need more than its eight bits.
+        return self.head(features).float().flatten(-2).log_softmax(-1)
 
 
 class ResidualBlock(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from learners.keypoint.trainer import LabelledFrames, UnlabelledFrames
+from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.keypoints.network import NetworkConfig
 from tests.scenes import ring

@@ -5,9 +5,10 @@ import io
 import pytest
 import torch
 
+from learners.keypoint.batches import UnlabelledFrames
 from learners.keypoint.config import AugmentConfig, TrainerConfig
 from learners.keypoint.evaluation import evaluate
-from learners.keypoint.trainer import KeypointTrainer, StepReport, UnlabelledFrames
+from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.geometry.projection import project
 from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.keypoints.heatmap import gaussian_log_target
