@@ -136,11 +136,6 @@ def wave(place: Place) -> np.ndarray:
     return _over(0.0035 - np.abs(place.z - line), 0.001) * _within(place.x, 0.04, 0.66)
 
 
-def side_panel(place: Place) -> np.ndarray:
-    """A panel of the quarter behind the laces."""
-    return _within(place.x + 0.8 * place.z, 0.34, 0.60) * _on_sides(place)
-
-
 def star_patch(place: Place) -> np.ndarray:
     """A round patch at the ankle with a star left out."""
     right, up = (place.x - 0.26) * 0.28, place.z - 0.075
@@ -179,12 +174,6 @@ def brogueing(place: Place) -> np.ndarray:
     line = _over(0.15 - np.abs(cv2.GaussianBlur(edge, (9, 9), 0) - 0.5), 0.05)
     rows, columns = np.indices(place.x.shape)
     return line * ((rows // 3 + columns // 3) % 2)
-
-
-def camouflage(place: Place) -> np.ndarray:
-    """Blots."""
-    blots = np.sin(21 * place.x + 5 * np.sin(70 * place.z)) + np.sin(55 * place.z + 4 * np.sin(17 * place.around))
-    return _over(blots - 0.35, 0.1)
 
 
 def knit_bands(place: Place) -> np.ndarray:
@@ -227,7 +216,7 @@ PARTS: Mapping[str, Part] = {
     function.__name__: function
     for function in (
         *(toe_cap, wing_tip, counter, foxing, mudguard, eyestay, collar, heel_tab, back_strip, three_stripes, swoosh),
-        *(wave, side_panel, star_patch, elastic, penny_strap, apron_seam, check, brogueing, camouflage, knit_bands),
+        *(wave, star_patch, elastic, penny_strap, apron_seam, check, brogueing, knit_bands),
     )
 }
 SOLE_PARTS: Mapping[str, Part] = {
