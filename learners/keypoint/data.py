@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from learners.keypoint.trainer import LabelledFrames, UnlabelledFrames
+from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
 from s3k_dist.errors import FrameError, StorageError, TooFewViewsError
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras

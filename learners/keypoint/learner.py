@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from learners.keypoint.batches import LabelledFrames
+from learners.keypoint.calibration import calibrate
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.keypoint.data import UnlabelledPool
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
@@ -108,9 +109,11 @@ class KeypointLearner:
         """Publish the teacher; promote it unless it does worse on the held-out frames. Returns the served version."""
         metrics = self.measure()
         weights = self._weights()
+        # On the frames that noise_px is from: the model was not trained on them.
+        calibration = calibrate(KeypointDetector(self._network, weights, noise_px=metrics.noise_px), self._held_out)
+        measured = _measured(metrics) | calibration
         version = self._registry.publish(
-            weights,
-            ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=_measured(metrics)),
+            weights, ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=measured)
         )
         current = self._registry.current()
         served = self._served

@@ -1,6 +1,7 @@
 """Frames in, keypoints with uncertainty out: the trained network, Eq. 5 and Eq. 2 in one call."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,8 +19,20 @@ from s3k_dist.weights import WeightsRegistry
 
 MODEL_KIND = "keypoints"
 NOISE_METRIC = "noise_px"
+NOISE_SCALE_METRIC = "noise_scale/"  # and the name of a keypoint
 DEFAULT_NOISE_PX = 1.0
 OUTLIER_PX = 3.0  # at 128 px; detections of views that see a keypoint agree within 1.5
+
+
+class Located(NamedTuple):
+    """Keypoints in the world, and how sure of them the detector is."""
+
+    points_m: Float[Tensor, "frames keypoints 3"]
+    """World frame, metres."""
+    covariance_m2: Float[Tensor, "frames keypoints 3 3"]
+    """World frame, square metres."""
+    residual_px: Float[Tensor, "frames views keypoints"]
+    """Distance of the re-projected points from the detections, pixels."""
 
 
 class KeypointDetector:
@@ -32,6 +45,9 @@ class KeypointDetector:
         published_at_ns: nanoseconds since the Unix epoch.
         noise_px: standard deviation of a detection along each image axis, measured on held-out labels. Sets the scale
             of the covariances; a frame whose views agree less than that gets a larger one.
+        noise_scale: factor on that for each keypoint, fitted so that the covariances hold as much of the truth as they
+            say (``learners/keypoint/calibration.py``); 1 where it is missing. Views that err alike, on a corner with
+            little texture for instance, agree on a wrong point: neither ``noise_px`` nor their residuals can tell.
     """
 
     def __init__(
@@ -42,12 +58,14 @@ class KeypointDetector:
         version: int = 0,
         published_at_ns: int = 0,
         noise_px: float = DEFAULT_NOISE_PX,
+        noise_scale: Mapping[str, float] | None = None,
     ) -> None:
         self.version = version
         self.published_at_ns = published_at_ns
         self.keypoint_names = network.keypoint_names
         self.image_size_px = network.image_size_px
         self.config = network
+        self.noise_scale = {name: (noise_scale or {}).get(name, 1.0) for name in network.keypoint_names}
         self._noise_px = noise_px
         self._network = KeypointNetwork(network)
         self._network.load_state_dict(dict(weights))
@@ -68,6 +86,11 @@ class KeypointDetector:
                 version=version,
                 published_at_ns=manifest.created_at_ns,
                 noise_px=manifest.metrics.get(NOISE_METRIC, DEFAULT_NOISE_PX),
+                noise_scale={
+                    name.removeprefix(NOISE_SCALE_METRIC): value
+                    for name, value in manifest.metrics.items()
+                    if name.startswith(NOISE_SCALE_METRIC)
+                },
             )
         except (ValidationError, RuntimeError) as error:  # RuntimeError: the weights are of another network
             reason = " ".join(str(error).split())
@@ -89,18 +112,8 @@ class KeypointDetector:
             return []
         for frame in frames:
             self._require_usable(frame)
-        images = torch.from_numpy(stack_images(frames))
-        cameras = stack_cameras(frames)
-        log_heatmaps = self.heatmaps(images)
-        size, network = self.config.heatmap_size, self.config
-        with torch.inference_mode():
-            decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
-            pixels, weights = decoded.pixels.double(), detection_weight(decoded.deviation, sigma=network.sigma).double()
-            outlier_px = OUTLIER_PX * network.image_size_px / 128
-            points, used = triangulate_robust(pixels, weights, cameras, outlier_px=outlier_px)
-            residual = reprojection_residual(points, pixels, cameras)
-            noise = self._noise_of(residual, used)
-            spread = covariance(pixels, used, cameras, points, noise)
+        pixels, weights = self.decode(torch.from_numpy(stack_images(frames)))
+        points, spread, residual = self.locate(pixels, weights, stack_cameras(frames))
         return [
             FrameFeatures(
                 cell_id=frame.cell_id,
@@ -118,6 +131,36 @@ class KeypointDetector:
             for index, frame in enumerate(frames)
         ]
 
+    def decode(
+        self, images: Tensor
+    ) -> tuple[Float[Tensor, "frames views keypoints 2"], Float[Tensor, "frames views keypoints"]]:
+        """Detections in each view, pixels, and their weights (Eq. 5); ``images`` as in :meth:`heatmaps`."""
+        size, network = self.config.heatmap_size, self.config
+        log_heatmaps = self.heatmaps(images)
+        with torch.inference_mode():
+            decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
+            weights = detection_weight(decoded.deviation, sigma=network.sigma)
+            return decoded.pixels.double(), weights.double()
+
+    def locate(
+        self,
+        pixels: Float[Tensor, "frames views keypoints 2"],
+        weights: Float[Tensor, "frames views keypoints"],
+        cameras: Cameras,
+    ) -> Located:
+        """Eq. 2 on detections, double precision.
+
+        Args:
+            pixels: of :meth:`decode`, or some of its views.
+            weights: of the same.
+            cameras: leading shape (frames, views).
+        """
+        with torch.inference_mode():
+            outlier_px = OUTLIER_PX * self.config.image_size_px / 128
+            points, used = triangulate_robust(pixels, weights, cameras, outlier_px=outlier_px)
+            residual = reprojection_residual(points, pixels, cameras)
+            return Located(points, covariance(pixels, used, cameras, points, self._noise_of(residual, used)), residual)
+
     def heatmaps(self, images: Tensor) -> Float[Tensor, "frames views keypoints cells"]:
         """Log-probabilities; ``images`` are RGB uint8, shape (frames, views, height, width, 3)."""
         with torch.inference_mode():
@@ -127,14 +170,16 @@ class KeypointDetector:
     def _noise_of(
         self, residual: Float[Tensor, "frames views keypoints"], weights: Float[Tensor, "frames views keypoints"]
     ) -> Float[Tensor, "frames views keypoints"]:
-        """Measured noise, or what this frame's own disagreement says where that is more.
+        """Measured noise, or what this frame's own disagreement says where that is more, times each keypoint's scale.
 
         V views give 2V equations for 3 unknowns, so the residuals estimate the variance with 2V - 3 degrees of freedom.
+        The width of the heatmap, tried as a further factor, made the covariances no sharper.
         """
         freedom = 2 * residual.shape[1] - 3
         share = weights / weights.mean(1, keepdim=True)
         seen = ((share * residual.square()).sum(1, keepdim=True) / freedom).sqrt()
-        return seen.clamp_min(self._noise_px).expand_as(residual)
+        scale = residual.new_tensor([self.noise_scale[name] for name in self.keypoint_names])
+        return (scale * seen.clamp_min(self._noise_px)).expand_as(residual)
 
     def _require_usable(self, frame: MultiViewFrame) -> None:
         frame.require_views(2)
