@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.sim.scenes.box import DISTRACTORS, PHASES, BoxScene
+from actors.sim.scenes.plush import PlushScene
 from actors.sim.scenes.scene import Scene
+from actors.sim.scenes.shoes import ShoeScene
 from s3k_dist.errors import ConfigError
 
 
@@ -17,7 +19,16 @@ def _domain_shift(*, seed: int, **options: Any) -> Scene:
     return BoxScene(seed=seed, **({"distractors": DISTRACTORS, "phases": PHASES} | options))
 
 
-SCENES: Mapping[str, Callable[..., Scene]] = {"box": _box, "domain-shift": _domain_shift}
+def _shoes(*, seed: int, meshes: str | None = None, **options: Any) -> Scene:
+    return ShoeScene(seed=seed, **options) if meshes is None else ShoeScene.from_folder(meshes)
+
+
+SCENES: Mapping[str, Callable[..., Scene]] = {
+    "box": _box,
+    "domain-shift": _domain_shift,
+    "shoes": _shoes,
+    "plush": PlushScene,
+}
 
 
 @dataclass(frozen=True)

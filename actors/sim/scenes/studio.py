@@ -12,6 +12,7 @@ from s3k_dist.errors import PreflightError
 from s3k_dist.geometry.camera import Camera
 
 TABLE_TOPS = 40  # to each seed its own: a data set drawn from another seed has unseen backgrounds
+TABLE_SIZE_M = 12.0
 LAMPS = 2
 # MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
@@ -72,6 +73,7 @@ class Studio:
         """
         model, data = self._model, self._data
         mujoco.mj_resetData(model, data)
+        self._lay_table(rng)
         self._light(rng)
         cameras = self._rig.draw(rng, self._size_px)
         for index, camera in enumerate(cameras):
@@ -90,9 +92,18 @@ class Studio:
         self._renderer.update_scene(self._data, camera)
         return np.array(self._renderer.render())
 
+    def _lay_table(self, rng: np.random.Generator) -> None:
+        """One of the tops, at any place and turn, in any tint."""
+        model, top = self._model, rng.choice(self._table_tops)
+        model.geom_matid[self._table] = top
+        model.mat_rgba[top, :3] = rng.uniform(0.55, 1.0) * rng.uniform(0.8, 1.0, 3)
+        model.mat_texrepeat[top] = TABLE_SIZE_M / rng.uniform(1.0, 2.2)
+        model.geom_pos[self._table, :2] = rng.uniform(-1, 1, 2)
+        turn = rng.uniform(0, np.pi)
+        model.geom_quat[self._table] = np.cos(turn), 0, 0, np.sin(turn)
+
     def _light(self, rng: np.random.Generator) -> None:
         model = self._model
-        model.geom_matid[self._table] = rng.choice(self._table_tops)
         for lamp in self._lamps:
             position = np.array([*rng.uniform(-1.0, 1.0, 2), rng.uniform(1.2, 2.0)])
             model.light_pos[lamp] = position
@@ -106,10 +117,11 @@ def _room(seed: int, views: int) -> Fragment:
     files = {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(TABLE_TOPS)}
     asset = "".join(
         f'<texture name="{name[:-4]}" type="2d" file="{name}"/>'
-        f'<material name="{name[:-4]}" texture="{name[:-4]}" texrepeat="4.5 4.5" specular="0.1"/>'
+        f'<material name="{name[:-4]}" texture="{name[:-4]}" specular="0.1"/>'
         for name in files
     )
-    body = '<geom name="table" type="plane" size="6 6 .1" material="table0" contype="1" conaffinity="1"/>'
+    half = TABLE_SIZE_M / 2
+    body = f'<geom name="table" type="plane" size="{half} {half} .1" material="table0" contype="1" conaffinity="1"/>'
     body += "".join(f'<light name="lamp{index}" pos="0 0 2" castshadow="false"/>' for index in range(LAMPS))
     body += "".join(f'<camera name="cam{index}" pos="0 0 1"/>' for index in range(views))
     return Fragment(asset, body, files)
