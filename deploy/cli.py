@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from s3k_dist.errors import S3KError
+from s3k_dist.errors import ConfigError, S3KError
 
 INTERRUPTED = 130
 
@@ -56,13 +56,21 @@ def _parser() -> argparse.ArgumentParser:
     for parent, part, text, command in (
         (train, "keypoints", "train the keypoint model on labels and stream, publish it", _train_keypoints),
         (train, "policy", "clone the demonstrations, then learn from own episodes", _train_policy),
-        (evaluate, "keypoints", "accuracy of the promoted model on the held-out frames", _evaluate_keypoints),
         (evaluate, "policy", "play held-out episodes, judged by the simulator's truth", _evaluate_policy),
     ):
         stage = parent.add_parser(part, help=text)
         stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder made by `s3k collect`")
         _add_overrides(stage)
         stage.set_defaults(command=command)
+
+    judge = evaluate.add_parser("keypoints", help="accuracy of a run's promoted model, or of any model on a data set")
+    judge.add_argument("--run", type=Path, metavar="DIR", help="print the accuracy on the run's held-out frames")
+    judge.add_argument("--weights", metavar="REGISTRY[:VERSION]", help="the promoted version if none is named")
+    judge.add_argument("--data", type=Path, metavar="DIR", help="a labelled data set to judge the weights by")
+    judge.add_argument(
+        "--out", type=Path, metavar="DIR", help="metrics.json and index.html (default: runs/evaluation-<time>)"
+    )
+    judge.set_defaults(command=_evaluate_keypoints)
 
     serve = commands.add_parser("serve", help="serve the promoted keypoint model of a run over gRPC")
     serve.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder with a trained keypoint model")
@@ -168,9 +176,18 @@ def _evaluate_policy(options: argparse.Namespace) -> int:
 
 
 def _evaluate_keypoints(options: argparse.Namespace) -> int:
-    from deploy.evaluate_keypoints import print_evaluation
+    of_dataset = (options.weights, options.data, options.out)
+    if options.run is not None and of_dataset == (None, None, None):
+        from deploy.evaluate_keypoints import print_evaluation
 
-    return print_evaluation(options.run)
+        return print_evaluation(options.run)
+    if options.run is None and options.weights is not None and options.data is not None:
+        from deploy.evaluate_keypoints import print_dataset_evaluation
+
+        return print_dataset_evaluation(options.weights, options.data, options.out or _new_folder("evaluation"))
+    raise ConfigError(
+        "`s3k evaluate keypoints` takes either --run DIR, or --weights REGISTRY[:VERSION] and --data DIR [--out DIR]"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -211,10 +228,10 @@ def _overrides(options: argparse.Namespace) -> list[str]:
     return options.set if options.seed is None else [*options.set, f"seed={options.seed}"]
 
 
-def _new_folder(preset: str) -> Path:
+def _new_folder(prefix: str) -> Path:
     import time
 
-    return Path("runs") / f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path("runs") / f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _refuse_used(root: Path) -> None:

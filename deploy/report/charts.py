@@ -142,7 +142,7 @@ def chart_svg(chart: Chart, spans: Sequence[PhaseSpan] = (), inches: tuple[float
 
     figure = Figure(figsize=inches)
     draw_chart(figure.add_subplot(), chart, spans)
-    return _inline_svg(figure, chart.title)
+    return inline_svg(figure, chart.title)
 
 
 def small_svg(name: str, series: Series) -> str:
@@ -151,18 +151,18 @@ def small_svg(name: str, series: Series) -> str:
 
     figure = Figure(figsize=SMALL_INCHES)
     axes = figure.add_subplot()
-    _bare(axes)
+    bare_axes(axes)
     _curve(axes, Line(name, "truth", series))
     axes.locator_params(axis="y", nbins=3)
     axes.locator_params(axis="x", nbins=4)
-    return _inline_svg(figure, name)
+    return inline_svg(figure, name)
 
 
 def draw_chart(axes: "Axes", chart: Chart, spans: Sequence[PhaseSpan] = ()) -> None:
     """Draw on axes of any figure, in the light palette."""
     from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
-    _bare(axes)
+    bare_axes(axes)
     for line in chart.lines:
         _curve(axes, line)
     curves = [line.series for line in chart.lines if line.series is not None]
@@ -219,7 +219,7 @@ def _bands(axes: "Axes", spans: Sequence[PhaseSpan], begin_s: float, end_s: floa
             )
 
 
-def _bare(axes: "Axes") -> None:
+def bare_axes(axes: "Axes") -> None:
     """Axes without a box: a faint grid carries the eye, the numbers do the rest."""
     axes.figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)
@@ -233,7 +233,7 @@ def _bare(axes: "Axes") -> None:
         label.set(color=LIGHT["muted"], size=10.5)
 
 
-def _inline_svg(figure: "Figure", title: str) -> str:
+def inline_svg(figure: "Figure", title: str) -> str:
     """Render; colours become the page's variables, type is the page's, and no id is left that another chart has too."""
     import matplotlib as mpl
 

@@ -132,7 +132,7 @@ def film(arrays: dict[str, np.ndarray]) -> Film | None:
         if "film_pixels" in arrays:
             for (left, top, *_), pixels in zip(windows, arrays["film_pixels"][moment], strict=True):
                 placed = (pixels + 0.5) * scale + (left, top)
-                marks += _marks(placed, (left, top, left + width, top + height))
+                marks += marks_within(placed, (left, top, left + width, top + height))
         frames.append(
             FilmFrame(
                 _side_by_side(images[moment], windows, whole),
@@ -154,13 +154,15 @@ def held_out_frames(arrays: dict[str, np.ndarray]) -> list[HeldOutFrame]:
         shots = []
         for view, image in enumerate(images):
             rows, columns = image.shape[:2]
-            heat = _heatmap(arrays["view_heatmaps"][index, view]) if "view_heatmaps" in arrays else None
+            heat = heatmap_picture(arrays["view_heatmaps"][index, view]) if "view_heatmaps" in arrays else None
             places = [
-                _marks(arrays[name][index, view], (-0.5, -0.5, columns - 0.5, rows - 0.5)) if name in arrays else []
+                marks_within(arrays[name][index, view], (-0.5, -0.5, columns - 0.5, rows - 0.5))
+                if name in arrays
+                else []
                 for name in ("view_detected", "view_reprojected", "view_truth")
             ]
             shots.append(
-                Shot(_data_uri(image, lossless=max(rows, columns) <= LOSSLESS_PX), heat, columns, rows, *places)
+                Shot(picture_uri(image, lossless=max(rows, columns) <= LOSSLESS_PX), heat, columns, rows, *places)
             )
         error_mm = arrays["view_error_mm"][index].tolist() if "view_error_mm" in arrays else []
         frames.append(HeldOutFrame(shots, error_mm))
@@ -176,10 +178,10 @@ def _side_by_side(
     canvas = Image.new("RGBA", whole)
     for image, (left, top, width, height) in zip(images, windows, strict=True):
         canvas.paste(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS), (left, top))
-    return _data_uri(np.asarray(canvas), lossless=lossless)
+    return picture_uri(np.asarray(canvas), lossless=lossless)
 
 
-def _heatmap(probabilities: np.ndarray) -> str:
+def heatmap_picture(probabilities: np.ndarray) -> str:
     """Heatmaps of all keypoints in one transparent picture, each in its colour and scaled to its own peak."""
     share = probabilities.astype(np.float64)
     share /= np.maximum(share.max(axis=(1, 2), keepdims=True), 1e-9)
@@ -189,10 +191,11 @@ def _heatmap(probabilities: np.ndarray) -> str:
     opacity = 255 * HEATMAP_OPACITY * np.sqrt(np.minimum(total, 1))
     # Invisible pixels of one colour compress to nothing.
     colour[opacity < 1] = 0
-    return _data_uri(np.dstack([colour, opacity]).round().astype(np.uint8), lossless=True)
+    return picture_uri(np.dstack([colour, opacity]).round().astype(np.uint8), lossless=True)
 
 
-def _data_uri(image: np.ndarray, *, lossless: bool) -> str:
+def picture_uri(image: np.ndarray, *, lossless: bool) -> str:
+    """An image, uint8 RGB or RGBA, as a ``data:`` address."""
     from PIL import Image
 
     target = io.BytesIO()
@@ -200,7 +203,7 @@ def _data_uri(image: np.ndarray, *, lossless: bool) -> str:
     return "data:image/webp;base64," + base64.b64encode(target.getvalue()).decode()
 
 
-def _marks(pixels: np.ndarray, window: tuple[float, float, float, float]) -> list[Mark]:
+def marks_within(pixels: np.ndarray, window: tuple[float, float, float, float]) -> list[Mark]:
     """Those of the keypoints (K, 2) that lie within the window (left, top, right, bottom)."""
     left, top, right, bottom = window
     return [
