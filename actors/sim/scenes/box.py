@@ -6,7 +6,7 @@ from typing import Literal
 import mujoco
 import numpy as np
 
-from actors.sim.scenes.covers import COVER_STYLES, game_box
+from actors.sim.scenes.covers import COVER_STYLES, SIDES, game_box
 from actors.sim.scenes.scene import Fragment
 from s3k_dist.errors import ConfigError
 
@@ -99,16 +99,10 @@ def domain_shift(*, seed: int = 0) -> BoxScene:
 def _box(name: str, half_m: np.ndarray, rng: np.random.Generator, *, style: int) -> Fragment:
     faces = game_box(rng, style)
     files = {f"{name}_{face}.png": data for face, data in faces.items()}
+    # MuJoCo's names for the faces of a cube: front is +z, where the cover is.
     sides = " ".join(
         f'file{side}="{name}_{face}.png"'
-        for side, face in (
-            ("front", "cover"),
-            ("back", "back"),
-            ("right", "side"),
-            ("left", "side"),
-            ("up", "edge"),
-            ("down", "edge"),
-        )
+        for side, face in (("front", "cover"), ("back", "back"), *((side, side) for side in SIDES))
     )
     return Fragment(
         f'<texture name="{name}" type="cube" {sides}/><material name="{name}" texture="{name}" specular="0.25"/>',

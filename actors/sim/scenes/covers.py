@@ -8,11 +8,12 @@ import numpy as np
 from s3k_dist.images import Encoding, encode_image
 
 WIDTH_PX, HEIGHT_PX = 512, 272  # of a cover, in the proportions of App. D's box
+SIDES = ("right", "left", "up", "down")
 WORDS = ("SETTLERS", "HARBOUR", "ORBIT", "CASTLE", "SAFARI", "METRO", "TEMPLE", "RAIDERS", "ISLAND", "COMET")
 
 
 def game_box(rng: np.random.Generator, style: int) -> dict[str, bytes]:
-    """Faces ``cover``, ``back``, ``side`` and ``edge``.
+    """Faces ``cover``, ``back`` and the four ``SIDES``; each looks different, and none is symmetric.
 
     Args:
         rng: decides colours, words and pictures.
@@ -22,10 +23,13 @@ def game_box(rng: np.random.Generator, style: int) -> dict[str, bytes]:
     title = str(rng.choice(WORDS))
     cover = COVER_STYLES[style % len(COVER_STYLES)](rng, ground, ink, accent)
     _title(cover, title, ink, accent, 58)
-    back = _back(rng, ground, ink, accent)
-    side = np.full((64, 256, 3), ground * 0.8, np.uint8)
-    _title(side, title, ink, accent, 50)
-    return {name: _png(face) for name, face in (("cover", cover), ("back", back), ("side", side), ("edge", side))}
+    _badges(cover, ink, accent)
+    faces = {"cover": cover, "back": _back(rng, ground, ink, accent)}
+    for name, paper, print_ in zip(
+        SIDES, (ground, accent, ink, ground * 0.5), (accent, ink, accent, accent), strict=True
+    ):
+        faces[name] = _side(title, paper, print_)
+    return {name: _png(face) for name, face in faces.items()}
 
 
 def landscape(rng: np.random.Generator, ground: np.ndarray, ink: np.ndarray, accent: np.ndarray) -> np.ndarray:
@@ -97,6 +101,27 @@ def _back(rng: np.random.Generator, ground: np.ndarray, ink: np.ndarray, accent:
     for bar in range(16):
         if rng.random() < 0.6:
             cv2.line(image, (398 + 6 * bar, 210), (398 + 6 * bar, 252), (15, 15, 15), 3)
+    return image
+
+
+def _badges(cover: np.ndarray, ink: np.ndarray, accent: np.ndarray) -> None:
+    """The publisher's mark in one corner, the players' age in another."""
+    cv2.rectangle(cover, (0, HEIGHT_PX - 74), (92, HEIGHT_PX), accent.tolist(), -1)
+    cv2.putText(cover, "S3K", (8, HEIGHT_PX - 22), cv2.FONT_HERSHEY_DUPLEX, 1.4, (ink * 0.5).tolist(), 4, cv2.LINE_AA)
+    cv2.circle(cover, (WIDTH_PX - 42, HEIGHT_PX - 42), 36, (250, 250, 245), -1, cv2.LINE_AA)
+    cv2.putText(
+        cover, "8+", (WIDTH_PX - 68, HEIGHT_PX - 30), cv2.FONT_HERSHEY_DUPLEX, 1.2, (20, 20, 24), 4, cv2.LINE_AA
+    )
+
+
+def _side(title: str, paper: np.ndarray, print_: np.ndarray) -> np.ndarray:
+    """The title at one end, a mark at the other."""
+    image = np.full((HEIGHT_PX, WIDTH_PX, 3), paper.clip(0, 255), np.uint8)
+    cv2.rectangle(image, (WIDTH_PX - 150, 0), (WIDTH_PX, HEIGHT_PX), print_.tolist(), -1)
+    cv2.circle(image, (WIDTH_PX - 75, HEIGHT_PX // 2), 60, (250, 250, 245), -1, cv2.LINE_AA)
+    cv2.putText(
+        image, title, (20, 190), cv2.FONT_HERSHEY_DUPLEX, 3.0 * 6 / len(title), (255, 250, 235), 16, cv2.LINE_AA
+    )
     return image
 
 
