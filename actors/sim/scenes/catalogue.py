@@ -1,34 +1,27 @@
-"""The scenes by name."""
+"""The scenes by name, and their options."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.sim.scenes.box import DISTRACTORS, PHASES, BoxScene
 from actors.sim.scenes.plush import PlushScene
 from actors.sim.scenes.scene import Scene
-from actors.sim.scenes.shoes import ShoeScene
+from actors.sim.scenes.shoes import HELD_OUT_SHOES, TRAINING_SHOES, ShoeScene
 from s3k_dist.errors import ConfigError
 
 
-def _box(*, seed: int, **options: Any) -> Scene:
-    return BoxScene(seed=seed, **options)
+@dataclass(frozen=True)
+class Entry:
+    """A scene of the catalogue.
 
+    Attributes:
+        build: takes ``seed`` and the options.
+        options: how the value of each is read from text; raises ValueError with what it expected.
+    """
 
-def _domain_shift(*, seed: int, **options: Any) -> Scene:
-    return BoxScene(seed=seed, **({"distractors": DISTRACTORS, "phases": PHASES} | options))
-
-
-def _shoes(*, seed: int, meshes: str | None = None, **options: Any) -> Scene:
-    return ShoeScene(seed=seed, **options) if meshes is None else ShoeScene.from_folder(meshes)
-
-
-SCENES: Mapping[str, Callable[..., Scene]] = {
-    "box": _box,
-    "domain-shift": _domain_shift,
-    "shoes": _shoes,
-    "plush": PlushScene,
-}
+    build: Callable[..., Scene]
+    options: Mapping[str, Callable[[str], Any]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class SceneSpec:
 
     Attributes:
         name: one of ``SCENES``.
-        seed: of backgrounds and distractors.
+        seed: of backgrounds and distractors, 0 or more.
         size_px: side of the square images.
         options: of the scene, such as ``mode`` of the box or ``shoes`` of the shoes.
     """
@@ -51,11 +44,82 @@ class SceneSpec:
         """The scene.
 
         Raises:
-            ConfigError: there is no such scene, or it has no such option.
+            ConfigError: there is no such scene, it has no such option, or a value is impossible.
+            StorageError: a file that the options name is missing or malformed.
         """
-        if self.name not in SCENES:
-            raise ConfigError(f"unknown scene {self.name!r}; there are {', '.join(SCENES)}")
+        entry = _entry(self.name)
+        for option in self.options:
+            _require_option(self.name, option)
+        if self.seed < 0:
+            raise ConfigError(f"the seed of a scene is 0 or more; got {self.seed}")
+        if self.size_px < 1:
+            raise ConfigError(f"the side of an image is 1 px or more; got {self.size_px}")
+        return entry.build(seed=self.seed, **self.options)
+
+
+def read_options(name: str, settings: Sequence[str]) -> dict[str, Any]:
+    """Options of the scene ``name`` from ``key=value`` each.
+
+    Raises:
+        ConfigError: there is no such scene, it has no such option, or a value cannot be read.
+    """
+    options, entry = {}, _entry(name)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"an option goes key=value, such as mode=so3; got {setting!r}")
+        _require_option(name, key)
         try:
-            return SCENES[self.name](seed=self.seed, **self.options)
-        except TypeError as error:
-            raise ConfigError(f"scene {self.name!r} does not take {dict(self.options)}: {error}") from error
+            options[key] = entry.options[key](text)
+        except ValueError as error:
+            raise ConfigError(f"option {key} of scene {name!r}: {error}") from error
+    return options
+
+
+def _entry(name: str) -> Entry:
+    if name not in SCENES:
+        raise ConfigError(f"unknown scene {name!r}; there are {', '.join(SCENES)}")
+    return SCENES[name]
+
+
+def _require_option(name: str, option: str) -> None:
+    if option not in SCENES[name].options:
+        raise ConfigError(
+            f"scene {name!r} has no option {option!r}; it has {', '.join(SCENES[name].options) or 'no options'}"
+        )
+
+
+def _domain_shift(*, seed: int, **options: Any) -> Scene:
+    return BoxScene(seed=seed, **({"distractors": DISTRACTORS, "phases": PHASES} | options))
+
+
+def _shoes(*, seed: int, shoes: Sequence[int] | None = None, meshes: str | None = None) -> Scene:
+    if meshes is None:
+        return ShoeScene(TRAINING_SHOES if shoes is None else shoes, seed=seed)
+    if shoes is not None:
+        raise ConfigError(f"shoes are made ones by number or real ones from a folder; got both {shoes} and {meshes}")
+    return ShoeScene.from_folder(meshes)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"expected a count, got {text!r}")
+    return int(text)
+
+
+def _shoe_numbers(text: str) -> tuple[int, ...]:
+    sets = {"train": TRAINING_SHOES, "held-out": HELD_OUT_SHOES}
+    if text in sets:
+        return tuple(sets[text])
+    if not all(number.isdecimal() for number in text.split(",")):
+        raise ValueError(f"expected {', '.join(sets)} or numbers such as 0,1,2; got {text!r}")
+    return tuple(int(number) for number in text.split(","))
+
+
+_BOX_OPTIONS: Mapping[str, Callable[[str], Any]] = {"mode": str, "distractors": _count, "phases": _count}
+SCENES: Mapping[str, Entry] = {
+    "box": Entry(BoxScene, _BOX_OPTIONS),
+    "domain-shift": Entry(_domain_shift, _BOX_OPTIONS),
+    "shoes": Entry(_shoes, {"shoes": _shoe_numbers, "meshes": str}),
+    "plush": Entry(PlushScene, {}),
+}

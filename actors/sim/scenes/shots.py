@@ -1,71 +1,112 @@
-"""Renders scenes on every core. Scene ``i`` depends on the seed and on ``i`` alone: the number of cores changes nothing."""
+"""Renders scenes on every core. Scene ``i`` depends on the seed and on ``i``; the number of cores changes nothing."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+import signal
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.studio import Shot, Studio
-from s3k_dist.errors import CellError
+from s3k_dist.errors import CellError, S3KError
 
-CHUNK = 16  # scenes that a worker renders between two reports
-CHUNK_DEADLINE_S = 300.0
+SCENES_A_WORKER = 64  # at least: fewer are rendered sooner than a process starts
+SHOT_DEADLINE_S = 300.0  # the first shot of a worker takes seconds, the others milliseconds
+END_S = 10.0
 
 
-def shots(spec: SceneSpec, scenes: int, first: int = 0) -> Iterator[Shot]:
-    """Scenes ``first`` to ``scenes - 1``, rendered on every core, in order.
+def shots(spec: SceneSpec, scenes: int, workers: int | None = None) -> Generator[Shot]:
+    """Scenes 0 to ``scenes - 1`` in order. Close the generator to end the worker processes early.
+
+    Args:
+        spec: the scene.
+        scenes: how many in all; says where in the timeline each of them is.
+        workers: processes that render; None takes every core, where there is enough to do.
 
     Raises:
         CellError: a renderer died or hung.
+        PreflightError: no OpenGL renderer can be had.
     """
-    chunks = [(start, min(start + CHUNK, scenes)) for start in range(first, scenes, CHUNK)]
-    workers = min(len(chunks), os.cpu_count() or 1)
-    if workers <= 1:
-        studio = _open_studio(spec)
-        try:
-            for start, end in chunks:
-                yield from _take(studio, spec.seed, start, end, scenes)
-        finally:
-            studio.close()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(cores, scenes // SCENES_A_WORKER) if workers is None else workers
+    if count <= 1:
+        yield from _render(spec, range(scenes), scenes)
         return
+    with _workers(spec, scenes, count) as sources:
+        for index in range(scenes):
+            yield _receive(sources[index % count], spec.name)
+
+
+def _render(spec: SceneSpec, indices: Sequence[int], scenes: int) -> Iterator[Shot]:
+    studio = Studio(spec.build(), size_px=spec.size_px, seed=spec.seed)
+    try:
+        for index in indices:
+            yield studio.take(np.random.default_rng((spec.seed, 31, index)), index / scenes)
+    finally:
+        studio.close()
+
+
+@contextmanager
+def _workers(spec: SceneSpec, scenes: int, count: int) -> Iterator[list[Connection]]:
+    """Worker ``w`` renders scenes ``w``, ``w + count``, and so on; it waits where nobody takes its last shot."""
     # Spawned, not forked: a fork would share the parent's OpenGL context.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (spec,)) as pool:
-        pending: list[Future[list[Shot]]] = []
-        try:
-            for start, end in chunks:
-                pending.append(pool.submit(_work, spec.seed, start, end, scenes))
-                if len(pending) > 2 * workers:  # bounds the memory, however slow the disk
-                    yield from pending.pop(0).result(CHUNK_DEADLINE_S)
-            while pending:
-                yield from pending.pop(0).result(CHUNK_DEADLINE_S)
-        except (BrokenProcessPool, TimeoutError) as error:
-            reason = "died" if isinstance(error, BrokenProcessPool) else f"gave nothing for {CHUNK_DEADLINE_S:.0f} s"
-            for process in pool._processes.values():
-                process.kill()
-            raise CellError(f"a renderer of scene {spec.name!r} {reason}") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    context = get_context("spawn")
+    with ExitStack() as stack:
+        sources = []
+        for first in range(count):
+            source, sink = context.Pipe(duplex=False)
+            stack.enter_context(source)
+            indices = range(first, scenes, count)
+            process = context.Process(target=_work, args=(sink, spec, indices, scenes), daemon=True)
+            # The worker's copy of the sink must be the only one, so that its death is the end of the pipe.
+            with sink, _deaf():
+                process.start()
+                stack.callback(_end, process)
+            sources.append(source)
+        yield sources
 
 
-def _open_studio(spec: SceneSpec) -> Studio:
-    return Studio(spec.build(), size_px=spec.size_px, seed=spec.seed)
+def _receive(source: Connection, scene: str) -> Shot:
+    try:
+        if not source.poll(SHOT_DEADLINE_S):
+            raise CellError(f"a renderer of scene {scene!r} gave nothing for {SHOT_DEADLINE_S:.0f} s")
+        answer = source.recv()
+    except (EOFError, OSError) as error:
+        raise CellError(f"a renderer of scene {scene!r} died; it may have run out of memory") from error
+    if isinstance(answer, S3KError):
+        raise answer
+    return answer
 
 
-def _take(studio: Studio, seed: int, start: int, end: int, scenes: int) -> list[Shot]:
-    return [studio.take(np.random.default_rng((seed, 31, index)), index / scenes) for index in range(start, end)]
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that starts in this block never hears Ctrl-C, which reaches every process of a terminal.
+
+    This one does, and ends the others.
+    """
+    resource_tracker.ensure_running()  # else the first start starts it, and lets the signal through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_worker_studio: Studio  # a worker process renders one scene all its life
+def _end(process: SpawnProcess) -> None:
+    process.kill()
+    process.join(END_S)
 
 
-def _start_worker(spec: SceneSpec) -> None:
-    global _worker_studio
-    _worker_studio = _open_studio(spec)
-
-
-def _work(seed: int, start: int, end: int, scenes: int) -> list[Shot]:
-    return _take(_worker_studio, seed, start, end, scenes)
+def _work(sink: Connection, spec: SceneSpec, indices: Sequence[int], scenes: int) -> None:
+    """Body of a worker process; ends by itself when the parent is gone."""
+    try:
+        for shot in _render(spec, indices, scenes):
+            sink.send(shot)
+    except BrokenPipeError:
+        return
+    except S3KError as error:
+        sink.send(error)

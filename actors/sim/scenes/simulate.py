@@ -1,6 +1,8 @@
 """Makes a data set of a scene: frames into the stream, labels into the label store."""
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,12 +11,13 @@ import numpy as np
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.shots import shots
 from actors.sim.scenes.studio import Shot
+from s3k_dist.datasets.folder import DatasetFolder
+from s3k_dist.datasets.new_folder import new_folder
 from s3k_dist.errors import ConfigError
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.labels.store import Label, save_labels
 from s3k_dist.stream.record import StreamRecord
 from s3k_dist.stream.writer import StreamWriter
-from s3k_dist.datasets.folder import DatasetFolder
 
 FRAME_NS = 250_000_000  # the cells' 4 Hz; a data set's clock starts at zero, so that its bytes depend on the seed alone
 EPISODE_FRAMES = 40
@@ -46,43 +49,80 @@ class LabelPlan:
         """Scene to split, for the scenes with labels.
 
         Raises:
-            ConfigError: there are too few scenes.
+            ConfigError: there are too few scenes, or a number is impossible.
         """
-        reach = scenes if self.mode == "full" else int(scenes * self.start_share)
+        self._require_possible(scenes)
+        train = _spread(range(self._reach(scenes)), self.train)
+        held_out = _spread(sorted(set(range(scenes)) - set(train)), self.held_out)
+        return {**dict.fromkeys(train, "train"), **dict.fromkeys(held_out, "held_out")}
+
+    def _reach(self, scenes: int) -> int:
+        """How many scenes, from the first on, training labels may be on."""
+        return scenes if self.mode == "full" else int(scenes * self.start_share)
+
+    def _require_possible(self, scenes: int) -> None:
+        if self.mode not in ("full", "start"):
+            raise ConfigError(f"unknown label mode {self.mode!r}; there are full, start")
+        if not 0 <= self.click_noise_px < math.inf:
+            raise ConfigError(f"click noise is 0 px or more; got {self.click_noise_px}")
+        if scenes < 1 or self.train < 0 or self.held_out < 0:
+            raise ConfigError(
+                f"expected 1 scene or more and 0 labels or more; got {scenes} scenes, {self.train} labels to train on, "
+                f"{self.held_out} held out"
+            )
+        reach = self._reach(scenes)
         if self.train > reach or self.train + self.held_out > scenes:
             raise ConfigError(
                 f"{self.train} labels to train on ({self.mode} mode: from {reach} scenes) and {self.held_out} held out "
                 f"do not fit into {scenes} scenes"
             )
-        train = np.unique(np.linspace(0, reach - 1, self.train).round().astype(int)) if self.train else np.array([], int)
-        rest = np.setdiff1d(np.arange(scenes), train)
-        held_out = rest[np.linspace(0, len(rest) - 1, self.held_out).round().astype(int)] if self.held_out else []
-        return {**{int(i): "train" for i in train}, **{int(i): "held_out" for i in held_out}}
 
 
 def simulate(
-    spec: SceneSpec, scenes: int, labels: LabelPlan, out: DatasetFolder, progress: Progress = lambda done: None
+    spec: SceneSpec,
+    scenes: int,
+    labels: LabelPlan,
+    out: DatasetFolder,
+    progress: Progress = lambda done: None,
+    workers: int | None = None,
 ) -> None:
-    """Render ``scenes`` scenes into the data set ``out``.
+    """Render ``scenes`` scenes into the data set ``out``, which appears whole or not at all.
+
+    Args:
+        spec: the scene.
+        scenes: how many; a frame each.
+        labels: which of them are labelled.
+        out: new, or an empty folder.
+        progress: told how many scenes are done: 0 once everything is checked, then after each.
+        workers: processes that render; None takes every core. The data set is the same for any number.
 
     Raises:
         ConfigError: the scene or the labels are impossible.
-        StorageError: the folder cannot be written.
+        StorageError: the folder is not empty or cannot be written.
         CellError: a renderer died or hung.
+        PreflightError: no OpenGL renderer can be had.
     """
-    scene = spec.build()
+    keypoints = spec.build().keypoints
     splits = labels.splits(scenes)
-    out.create()
     made = []
     rng = np.random.default_rng((spec.seed, 29))
-    with StreamWriter(out.stream, spec.name) as writer:
-        for index, shot in enumerate(shots(spec, scenes)):
-            record = _record(spec, index, shot)
-            writer.append(record)
-            if index in splits:
-                made.append(_label(record.frame, shot, scene.keypoints, splits[index], labels.click_noise_px, rng))
-            progress(index + 1)
-    save_labels(out.labels, scene.keypoints, made)
+    with new_folder(out.root) as aside:
+        progress(0)
+        folder = DatasetFolder(aside)
+        folder.create()
+        with closing(shots(spec, scenes, workers)) as rendered, StreamWriter(folder.stream, spec.name) as writer:
+            for index, shot in enumerate(rendered):
+                record = _record(spec, index, shot)
+                writer.append(record)
+                if index in splits:
+                    made.append(_label(record.frame, shot, keypoints, splits[index], labels.click_noise_px, rng))
+                progress(index + 1)
+        save_labels(folder.labels, keypoints, made)
+
+
+def _spread(scenes: Sequence[int], count: int) -> list[int]:
+    """``count`` of the scenes, from the first to the last at equal distances."""
+    return [scenes[at] for at in np.linspace(0, len(scenes) - 1, count).round().astype(int)] if count else []
 
 
 def _record(spec: SceneSpec, index: int, shot: Shot) -> StreamRecord:
