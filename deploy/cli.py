@@ -49,6 +49,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(collect)
     collect.set_defaults(command=_collect)
 
+    simulating = commands.add_parser("simulate", help="make a data set of a simulated scene")
+    simulating.add_argument("scene", metavar="SCENE", help="box, domain-shift, shoes or plush")
+    simulating.add_argument("--scenes", type=int, default=1000, metavar="N", help="frames (default: %(default)s)")
+    simulating.add_argument("--labels", type=int, default=100, metavar="N", help="to train on (default: %(default)s)")
+    simulating.add_argument("--held-out", type=int, default=100, metavar="N", help="to judge by (default: %(default)s)")
+    simulating.add_argument(
+        "--label-mode", default="full", metavar="MODE", help="labels from the full timeline (default), or its start"
+    )
+    simulating.add_argument(
+        "--click-noise", type=float, default=0.0, metavar="PX", help="labels are clicks, so far off; 0 for true points"
+    )
+    simulating.add_argument("--size", type=int, default=128, metavar="PX", help="of the images (default: %(default)s)")
+    simulating.add_argument("--seed", type=int, default=0, help="the same seed gives the same data set, byte for byte")
+    simulating.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of the scene: mode=so3, shoes=held-out"
+    )
+    simulating.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set; new or empty")
+    simulating.set_defaults(command=_simulate)
+
     train = commands.add_parser("train", help="train a part of a run").add_subparsers(metavar="PART", required=True)
     evaluate = commands.add_parser("evaluate", help="judge a part of a run").add_subparsers(
         metavar="PART", required=True
@@ -124,7 +143,7 @@ def _run(options: argparse.Namespace) -> int:
         root = options.out or _new_folder(config.preset)
         _refuse_used(root)
     preflight(root)
-    _stop_on_signals(f"s3k run --resume {root}")
+    _stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
     from deploy.run import run
 
     report = run(config, root)
@@ -146,7 +165,7 @@ def _collect(options: argparse.Namespace) -> int:
     root = options.out or _new_folder(config.preset)
     _refuse_used(root)
     preflight(root)
-    _stop_on_signals(f"s3k run --resume {root}")
+    _stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
     from deploy.session import open_session
     from deploy.stages.record import record
 
@@ -155,6 +174,17 @@ def _collect(options: argparse.Namespace) -> int:
         record(session)
     print(f"recorded: {root}\nnext: s3k train keypoints --run {root}")  # noqa: T201
     return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    _stop_on_signals("nothing is kept")
+    from actors.sim.scenes.simulate import LabelPlan
+    from deploy.simulate import print_simulation
+
+    labels = LabelPlan(options.labels, options.held_out, options.label_mode, click_noise_px=options.click_noise)
+    return print_simulation(
+        options.scene, options.option, options.scenes, labels, options.out, size_px=options.size, seed=options.seed
+    )
 
 
 def _train_keypoints(options: argparse.Namespace) -> int:
@@ -214,7 +244,7 @@ def _stage(options: argparse.Namespace, phase: str, stage: Callable[..., None], 
 
     config = read_config(options.run, options.set)
     preflight(options.run)
-    _stop_on_signals(f"the same command, or s3k run --resume {options.run},")
+    _stop_on_signals(f"what was learned is kept, the same command, or s3k run --resume {options.run}, goes on")
     from deploy.session import open_session
 
     with open_session(config, options.run, f"s3k {phase}, {config.preset}, seed {config.seed}") as session:
@@ -239,13 +269,13 @@ def _refuse_used(root: Path) -> None:
         raise S3KError(f"{root} is not empty; `s3k run --resume {root}` goes on with a run, --out takes a new folder")
 
 
-def _stop_on_signals(resume: str) -> None:
-    """The first Ctrl-C (or SIGTERM) stops cleanly, the second at once."""
+def _stop_on_signals(kept: str) -> None:
+    """The first Ctrl-C (or SIGTERM) stops cleanly and says what is kept, the second stops at once."""
 
     def first(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, second)
         signal.signal(signal.SIGTERM, second)
-        print(f"\nstopping; what was learned is kept, {resume} goes on", file=sys.stderr)  # noqa: T201
+        print(f"\nstopping; {kept}", file=sys.stderr)  # noqa: T201
         raise KeyboardInterrupt
 
     def second(number: int, frame: FrameType | None) -> None:

@@ -28,6 +28,7 @@ def imported(code: str) -> set[str]:
         ("import s3k_dist.weights", HEAVY),
         ("import s3k_dist.features.client", {"ray", "torch", "mujoco", "gymnasium", "pypylon", "matplotlib"}),
         ("import actors.sim.cell", {"ray", "torch", "gymnasium", "pypylon", "grpc"}),
+        ("import actors.sim.scenes.simulate", {"ray", "torch", "gymnasium", "pypylon", "grpc", "matplotlib"}),
         ("import learners.keypoint.trainer", {"ray", "mujoco", "gymnasium", "pypylon", "grpc"}),
     ],
 )
@@ -40,5 +41,5 @@ def test_help_lists_the_commands() -> None:
         [sys.executable, "-m", "deploy.cli", "--help"], capture_output=True, text=True, timeout=GUARD_S, check=False
     )
     assert answer.returncode == 0
-    for command in ("run", "doctor", "collect", "train", "evaluate", "serve"):
+    for command in ("run", "doctor", "collect", "simulate", "train", "evaluate", "serve"):
         assert f"\n    {command} " in answer.stdout
