@@ -45,6 +45,10 @@ class TrainerConfig(BaseModel):
     Attributes:
         warm_start_steps: labelled steps before the unlabelled loss enters; from step 0 it collapses onto a wrong
             solution that is consistent in 3-D.
+        entry_plausible: the unlabelled loss then waits until this share of the distances between estimated keypoints
+            is one that the labelled frames could have (`collapse.py`); 0 enters at once.
+        collapse_plausible: if the share falls below this, training goes back to where the unlabelled loss entered, and
+            on with half its weight; 0 never does.
         ramp_steps: steps over which the learning rate rises at the start.
         anneal_steps: step at which the learning rate has fallen to its floor, on a cosine.
         learning_rate: peak.
@@ -69,6 +73,8 @@ class TrainerConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     warm_start_steps: int = Field(600, ge=0)
+    entry_plausible: float = Field(0.5, ge=0, le=1)
+    collapse_plausible: float = Field(0.25, ge=0, le=1)
     ramp_steps: int = Field(100, ge=1)
     anneal_steps: int = Field(1200, ge=1)
     learning_rate: float = Field(3e-3, gt=0)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from learners.keypoint.augment import augment, normalised
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames, join_cameras
+from learners.keypoint.collapse import UnlabelledEntry, Verdict
 from learners.keypoint.config import TrainerConfig
 from learners.keypoint.pseudo_labels import PseudoLabels, pseudo_labels
 from s3k_dist.geometry.projection import Cameras, project
@@ -25,6 +26,7 @@ from s3k_dist.keypoints.loss import supervised_loss, total_loss
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
 
 Precision = Literal["fp32", "bf16"]
+TRAINS = (Verdict.ENTER, Verdict.GO_ON)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,16 @@ class StepReport:
         supervised: Eq. 1 on this batch, nats a frame.
         unsupervised: Eq. 3 on this batch after the gate, nats a frame; 0 before the warm start is over.
         gate_open: share of the unlabelled keypoints whose estimate was believed.
+        plausible: running share of distances between estimated keypoints that the labels could have; 0 before the warm
+            start is over.
+        recoveries: collapses that training went back from.
     """
 
     supervised: float
     unsupervised: float
     gate_open: float
+    plausible: float = 0.0
+    recoveries: int = 0
 
 
 class KeypointTrainer:
@@ -75,6 +82,8 @@ class KeypointTrainer:
         self.network = network
         self.steps = 0
         self._labelled = labelled
+        self._entry = UnlabelledEntry(config, labelled.points_m)
+        self._last_good: dict[str, object] | None = None
         self._precision = precision
         device = labelled.images.device
         self._generator = torch.Generator(device).manual_seed(seed)
@@ -98,48 +107,78 @@ class KeypointTrainer:
 
     def step(self, unlabelled: UnlabelledFrames | None = None) -> StepReport:
         """One optimiser step (Eq. 4) on a random batch of each kind."""
-        config = self.config
-        chosen = self._draw(len(self._labelled), config.labelled_batch)
-        labelled = self._labelled
+        config, labelled = self.config, self._labelled
+        chosen = self._draw(len(labelled), config.labelled_batch)
         images, cameras = normalised(labelled.images[chosen]), labelled.cameras[chosen]
         guess: PseudoLabels | None = None
-        if unlabelled is not None and len(unlabelled) > 0 and self.steps >= config.warm_start_steps:
+        verdict = Verdict.WAIT
+        if unlabelled is not None and len(unlabelled) > 0 and self._entry.due(self.steps):
             more = self._draw(len(unlabelled), config.unlabelled_batch)
             extra_images, extra_cameras = normalised(unlabelled.images[more]), unlabelled.cameras[more]
+            verdict = Verdict.GO_ON
             if config.pseudo_labels == "teacher":
                 guess = self._guess(extra_images, extra_cameras)
-            images, cameras = torch.cat([images, extra_images]), join_cameras(cameras, extra_cameras)
+                verdict = self._entry.judge(self.steps, guess.points_m)
+            if verdict in TRAINS:
+                images, cameras = torch.cat([images, extra_images]), join_cameras(cameras, extra_cameras)
         images, cameras = augment(images, cameras, config.augment, self._generator)
         log_heatmaps = self._heatmaps(self._see, images)
-        split = len(chosen)
-        supervised = self._loss(log_heatmaps[:split], labelled.points_m[chosen], cameras[:split], images.shape[-1])
-        if len(images) == split:
-            self._optimise(supervised, torch.zeros_like(supervised))
-            return StepReport(supervised.item(), 0.0, 0.0)
-        if guess is None:
-            size = images.shape[-1] // self.network.stride
+        split, size_px = len(chosen), images.shape[-1]
+        if verdict in TRAINS and guess is None:
+            size = size_px // self.network.stride
             guess = pseudo_labels(log_heatmaps[split:], cameras[split:], size, self.network, config)
-        unsupervised = self._loss(log_heatmaps[split:], guess.points_m, cameras[split:], images.shape[-1], guess.trust)
+            verdict = self._entry.judge(self.steps, guess.points_m)
+        if verdict is Verdict.COLLAPSED:
+            return self._go_back()
+        if verdict is Verdict.ENTER:
+            self._last_good = copy.deepcopy(self._learned())
+        supervised = self._loss(log_heatmaps[:split], labelled.points_m[chosen], cameras[:split], size_px)
+        unsupervised, gate_open = torch.zeros_like(supervised), 0.0
+        if verdict in TRAINS and guess is not None:
+            unsupervised = self._loss(log_heatmaps[split:], guess.points_m, cameras[split:], size_px, guess.trust)
+            gate_open = guess.trust.mean().item()
         self._optimise(supervised, unsupervised)
-        return StepReport(supervised.item(), unsupervised.item(), guess.trust.mean().item())
+        return self._report(supervised.item(), unsupervised.item(), gate_open)
 
     def state_dict(self) -> dict[str, object]:
         """All that a resumed trainer needs to go on as if nothing had happened."""
         return {
             "steps": self.steps,
-            "student": self.student.state_dict(),
-            "teacher": self.teacher.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "entry": self._entry.state_dict(),
+            "last_good": self._last_good,
             "generator": self._generator.get_state(),
+            **self._learned(),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on from :meth:`state_dict`."""
         self.steps = int(state["steps"])  # type: ignore[call-overload]
+        self._entry.load_state_dict(state["entry"])  # type: ignore[arg-type]
+        self._last_good = state["last_good"]  # type: ignore[assignment]
+        self._generator.set_state(state["generator"].cpu())  # type: ignore[attr-defined]
+        self._learn(state)
+
+    def _learned(self) -> dict[str, object]:
+        return {
+            "student": self.student.state_dict(),
+            "teacher": self.teacher.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def _learn(self, state: Mapping[str, object]) -> None:
         self.student.load_state_dict(state["student"])
         self.teacher.load_state_dict(state["teacher"])
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
-        self._generator.set_state(state["generator"])  # type: ignore[arg-type]
+
+    def _go_back(self) -> StepReport:
+        """To where the unlabelled loss entered; this step trains nothing."""
+        if self._last_good is not None:
+            self._learn(copy.deepcopy(self._last_good))
+        self.steps += 1
+        return self._report(0.0, 0.0, 0.0)
+
+    def _report(self, supervised: float, unsupervised: float, gate_open: float) -> StepReport:
+        return StepReport(supervised, unsupervised, gate_open, self._entry.plausible, self._entry.recoveries)
 
     @torch.no_grad()
     def _guess(self, images: Float[Tensor, "batch views 3 height width"], cameras: Cameras) -> PseudoLabels:
@@ -171,7 +210,7 @@ class KeypointTrainer:
     def _optimise(self, supervised: Float[Tensor, ""], unsupervised: Float[Tensor, ""]) -> None:
         config = self.config
         l2 = 0.0 if config.l2_decoupled else config.l2
-        loss = total_loss(supervised, unsupervised, self.student, alpha=config.alpha, l2=l2)
+        loss = total_loss(supervised, unsupervised, self.student, alpha=self._entry.alpha, l2=l2)
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         self._optimiser.zero_grad()

@@ -16,7 +16,15 @@ from s3k_dist.keypoints.network import NetworkConfig
 from tests.learners.keypoint.conftest import SIZE_PX, Scenes, labelled
 
 PLAIN = AugmentConfig(roll_rad=0, log_zoom=0, shift_px=0, crop=1, plain=1, contrast=0, tint=0, noise=0, occlusion=0)
-RECIPE = TrainerConfig(warm_start_steps=4, ramp_steps=2, anneal_steps=8, labelled_batch=2, unlabelled_batch=2)
+RECIPE = TrainerConfig(
+    warm_start_steps=4,
+    entry_plausible=0,
+    collapse_plausible=0,
+    ramp_steps=2,
+    anneal_steps=8,
+    labelled_batch=2,
+    unlabelled_batch=2,
+)
 
 
 def train(trainer: KeypointTrainer, steps: int, unlabelled: UnlabelledFrames | None = None) -> list[StepReport]:
