@@ -1,16 +1,14 @@
 """The ``s3k`` command. Every subcommand imports what it needs when it runs: ``s3k --help`` answers at once."""
 
 import argparse
-import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
+from deploy.interrupt import INTERRUPTED, stop_on_signals
 from s3k_dist.errors import ConfigError, S3KError
 
-INTERRUPTED = 130
+STEPS = 3000  # some five minutes on two cores, at 128 px
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,8 +70,18 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="judge a part of a run").add_subparsers(
         metavar="PART", required=True
     )
+    seeing = train.add_parser("keypoints", help="train the keypoint model of a run, or one on a data set; publish it")
+    source = seeing.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, metavar="DIR", help="folder made by `s3k collect`")
+    source.add_argument("--data", type=Path, metavar="DIR", help="a data set with labels; docs/data.md")
+    seeing.add_argument("--out", type=Path, metavar="REGISTRY", help="with --data: where the weights are published")
+    seeing.add_argument("--recipe", metavar="NAME", help="with --data: s3k (default), or paper, as published")
+    seeing.add_argument("--steps", type=int, metavar="N", help=f"with --data: of the optimiser (default: {STEPS})")
+    seeing.add_argument("--seed", type=int, help="with --data: of weights and batches (default: 0)")
+    _add_overrides(seeing)
+    seeing.set_defaults(command=_train_keypoints)
+
     for parent, part, text, command in (
-        (train, "keypoints", "train the keypoint model on labels and stream, publish it", _train_keypoints),
         (train, "policy", "clone the demonstrations, then learn from own episodes", _train_policy),
         (evaluate, "policy", "play held-out episodes, judged by the simulator's truth", _evaluate_policy),
     ):
@@ -143,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
         root = options.out or _new_folder(config.preset)
         _refuse_used(root)
     preflight(root)
-    _stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
+    stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
     from deploy.run import run
 
     report = run(config, root)
@@ -165,7 +173,7 @@ def _collect(options: argparse.Namespace) -> int:
     root = options.out or _new_folder(config.preset)
     _refuse_used(root)
     preflight(root)
-    _stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
+    stop_on_signals(f"what was learned is kept, s3k run --resume {root} goes on")
     from deploy.session import open_session
     from deploy.stages.record import record
 
@@ -177,7 +185,7 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    _stop_on_signals("nothing is kept")
+    stop_on_signals("nothing is kept")
     from actors.sim.scenes.simulate import LabelPlan
     from deploy.simulate import print_simulation
 
@@ -188,6 +196,17 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _train_keypoints(options: argparse.Namespace) -> int:
+    if options.data is not None:
+        if options.out is None:
+            raise ConfigError("`s3k train keypoints --data DIR` publishes into a registry: name its folder with --out")
+        stop_on_signals("the same command goes on from the last checkpoint, a minute old at most")
+        from deploy.train_keypoints import Training, train
+
+        recipe, steps, seed = options.recipe or "s3k", options.steps, options.seed or 0
+        return train(Training(options.data, recipe, STEPS if steps is None else steps, seed, options.set), options.out)
+    for name in ("out", "recipe", "steps", "seed"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name} goes with --data; a run has settings: --set keypoints.steps=2000, or seed=3")
     from deploy.stages.see import learn_to_see
 
     return _stage(options, "learn to see", learn_to_see, f"s3k train policy --run {options.run}")
@@ -244,7 +263,7 @@ def _stage(options: argparse.Namespace, phase: str, stage: Callable[..., None], 
 
     config = read_config(options.run, options.set)
     preflight(options.run)
-    _stop_on_signals(f"what was learned is kept, the same command, or s3k run --resume {options.run}, goes on")
+    stop_on_signals(f"what was learned is kept, the same command, or s3k run --resume {options.run}, goes on")
     from deploy.session import open_session
 
     with open_session(config, options.run, f"s3k {phase}, {config.preset}, seed {config.seed}") as session:
@@ -267,26 +286,6 @@ def _new_folder(prefix: str) -> Path:
 def _refuse_used(root: Path) -> None:
     if root.is_dir() and any(root.iterdir()):
         raise S3KError(f"{root} is not empty; `s3k run --resume {root}` goes on with a run, --out takes a new folder")
-
-
-def _stop_on_signals(kept: str) -> None:
-    """The first Ctrl-C (or SIGTERM) stops cleanly and says what is kept, the second stops at once."""
-
-    def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, second)
-        signal.signal(signal.SIGTERM, second)
-        print(f"\nstopping; {kept}", file=sys.stderr)  # noqa: T201
-        raise KeyboardInterrupt
-
-    def second(number: int, frame: FrameType | None) -> None:
-        from deploy.interrupt import end_children
-
-        end_children()
-        os.write(2, b"\nstopped at once\n")
-        os._exit(INTERRUPTED)
-
-    signal.signal(signal.SIGINT, first)
-    signal.signal(signal.SIGTERM, first)
 
 
 if __name__ == "__main__":

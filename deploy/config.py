@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError
 
 CONFIG_NAME = "config.yaml"
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -178,8 +179,8 @@ def load_config(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
     tree = yaml.safe_load(text) or {}
     tree["preset"] = preset
     for override in overrides:
-        _set(tree, override)
-    return _validated(tree, f"preset {preset!r}")
+        set_value(tree, override)
+    return validated(RunConfig, tree, f"preset {preset!r}")
 
 
 def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:
@@ -198,8 +199,8 @@ def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is damaged: expected a tree of settings")
     for override in overrides:
-        _set(tree, override)
-    return _validated(tree, str(path))
+        set_value(tree, override)
+    return validated(RunConfig, tree, str(path))
 
 
 def save_config(folder: Path, config: RunConfig) -> None:
@@ -211,7 +212,16 @@ def save_config(folder: Path, config: RunConfig) -> None:
     write_atomic(folder / CONFIG_NAME, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
 
 
-def _set(tree: dict[str, Any], override: str) -> None:
+def set_value(tree: dict[str, Any], override: str) -> None:
+    """Change one value of a tree of settings in place.
+
+    Args:
+        tree: sections within sections.
+        override: ``a.b=c``; the value is YAML.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set takes key=value, such as seed=3 or policy.env_steps=2000; got {override!r}")
@@ -230,20 +240,29 @@ def _set(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"{key}: {value!r} is not a value ({' '.join(str(error).split())})") from error
 
 
-def _validated(tree: dict[str, Any], source: str) -> RunConfig:
+def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Settings:
+    """A tree of settings, checked.
+
+    Args:
+        section: what the tree has to be.
+        tree: sections within sections.
+        source: where it is from, for the message.
+
+    Raises:
+        ConfigError: an unknown key, or a value that does not fit; says what is available.
+    """
     try:
-        return RunConfig.model_validate(tree)
+        return section.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            available = ", ".join(_keys_beside(first["loc"]))
+            available = ", ".join(_keys_beside(section, first["loc"]))
             raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
         raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = RunConfig
+def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     for part in location[:-1]:
         annotation = section.model_fields[str(part)].annotation
         if isinstance(annotation, types.UnionType):

@@ -1,0 +1,248 @@
+"""``s3k train keypoints --data``: a keypoint model from a data set, without a run around it."""
+
+import hashlib
+import io
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from deploy.config import set_value, validated
+from deploy.live_view import LiveView
+from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
+from learners.keypoint.calibration import calibrate
+from learners.keypoint.config import TrainerConfig
+from learners.keypoint.data import UnlabelledPool, labelled_frames
+from learners.keypoint.evaluation import KeypointMetrics, evaluate
+from learners.keypoint.learner import DAMAGED
+from learners.keypoint.recipes import RECIPES
+from learners.keypoint.trainer import KeypointTrainer
+from s3k_dist.atomic import write_atomic
+from s3k_dist.datasets.folder import DatasetFolder
+from s3k_dist.errors import ConfigError, FrameError, PreflightError, S3KError, StorageError
+from s3k_dist.file_lock import file_lock
+from s3k_dist.folders import make_folder
+from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector
+from s3k_dist.keypoints.network import NetworkConfig
+from s3k_dist.stream.reader import StreamReader
+from s3k_dist.weights import ModelManifest, WeightsRegistry
+
+CHECKPOINT_NAME = "training.pt"
+LOCK_NAME = ".training.lock"
+LOCK_TIMEOUT_S = 1.0
+SAVE_EVERY_S = 60.0
+FRAMES_A_READ = 64
+MEMORY_SHARE = 0.8  # of what is free, for frames; the network needs some, too
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained on what.
+
+    Attributes:
+        data: folder of the data set: labels of split ``train``, and all frames as unlabelled ones.
+        recipe: one of ``RECIPES``.
+        steps: of the optimiser.
+        seed: of weights, batches and augmentation.
+        settings: changes to the recipe, ``key=value`` each.
+    """
+
+    data: Path
+    recipe: str
+    steps: int
+    seed: int
+    settings: Sequence[str] = ()
+
+    def config(self) -> TrainerConfig:
+        """The recipe with its changes, annealed over the whole training.
+
+        Raises:
+            ConfigError: there is no such recipe or setting, or a value does not fit.
+        """
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"unknown recipe {self.recipe!r}; there are {', '.join(sorted(RECIPES))}")
+        if self.steps < 1 or self.seed < 0:
+            raise ConfigError(f"expected 1 step or more and a seed of 0 or more; got {self.steps} and {self.seed}")
+        tree = RECIPES[self.recipe].model_dump() | {"anneal_steps": self.steps}
+        for setting in self.settings:
+            set_value(tree, setting)
+        return validated(TrainerConfig, tree, f"recipe {self.recipe!r}")
+
+
+def train(training: Training, out: Path) -> int:
+    """Train, or go on from the checkpoint in ``out``; publish the model there and promote it.
+
+    Args:
+        training: what to do.
+        out: folder of a registry; made where it is missing.
+
+    Raises:
+        ConfigError: an unknown recipe or setting, or the checkpoint in ``out`` is of another training.
+        StorageError: the data set has no labels or is damaged, or ``out`` cannot be written.
+        FrameError: the frames are not square, of a single view, or of several layouts.
+        PreflightError: the frames do not fit into the memory.
+    """
+    config, dataset = training.config(), DatasetFolder(training.data)
+    reader, labels = dataset.open_stream(), dataset.read_labels()
+    if labels is None or not labels.of_split("train"):
+        raise StorageError(f"{training.data} has no labels of split train to learn from; docs/data.md says how to add")
+    labelled = labelled_frames(reader, labels.of_split("train"), labels.keypoints)
+    network = NetworkConfig(keypoint_names=labels.keypoints, image_size_px=_side_px(labelled))
+    _require_memory(reader, labelled)
+    held_out = None
+    if labels.of_split("held_out"):
+        held_out = labelled_frames(reader, labels.of_split("held_out"), labels.keypoints)
+    make_folder(out)
+    torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = KeypointTrainer(network, config, labelled.to(device), seed=training.seed)
+    digest = hashlib.sha256(dataset.labels.read_bytes()).hexdigest()[:16]
+    identity = {"data": str(training.data.resolve()), "frames": len(reader), "labels": digest, "seed": training.seed}
+    checkpoint = _Checkpoint(out / CHECKPOINT_NAME, {**identity, "steps": training.steps, **config.model_dump()})
+    view = LiveView(f"s3k train keypoints, recipe {training.recipe}, seed {training.seed}", ("read", "train", "judge"))
+    with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):
+        checkpoint.restore(trainer)
+        with view:
+            view.phase("read")
+            unlabelled = _read(reader, labelled, view).to(device)
+            view.phase("train")
+            _advance(trainer, unlabelled, training.steps, checkpoint, view)
+            view.phase("judge")
+            version, metrics = _publish(trainer, held_out, WeightsRegistry(out))
+        checkpoint.path.unlink(missing_ok=True)
+    accuracy = f"{metrics.median_mm:.1f} mm median on {metrics.frames} held-out frames" if metrics else "not judged"
+    print(  # noqa: T201
+        f"trained: {out}, version {version}, {accuracy}\n"
+        f"next: s3k evaluate keypoints --weights {out} --data {training.data}"
+    )
+    return 0
+
+
+class _Checkpoint:
+    """A training half done, in one file.
+
+    Args:
+        path: of the file.
+        of: what training it is; a checkpoint of another one is refused.
+    """
+
+    def __init__(self, path: Path, of: dict[str, Any]) -> None:
+        self.path = path
+        self._of = of
+
+    def save(self, trainer: KeypointTrainer) -> None:
+        data = io.BytesIO()
+        torch.save({"of": self._of, "trainer": trainer.state_dict()}, data)
+        write_atomic(self.path, data.getvalue())
+
+    def restore(self, trainer: KeypointTrainer) -> None:
+        """Put the trainer where the file says, if there is one."""
+        if not self.path.exists():
+            return
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            there = dict(state["of"])
+            if there == self._of:
+                trainer.load_state_dict(state["trainer"])
+                return
+        except DAMAGED as error:
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise StorageError(f"{self.path} is no checkpoint: {reason}; delete it to begin anew") from error
+        other = [f"{key} {there.get(key)}, here {value}" for key, value in self._of.items() if there.get(key) != value]
+        raise ConfigError(
+            f"{self.path} is of another training, with {'; '.join(other) or 'more settings'}: "
+            "finish that one with its command, or delete the file"
+        )
+
+
+def _advance(
+    trainer: KeypointTrainer, unlabelled: UnlabelledFrames, steps: int, checkpoint: _Checkpoint, view: LiveView
+) -> None:
+    if trainer.steps:
+        view.event(f"going on from step {trainer.steps}")
+    if steps <= trainer.config.warm_start_steps:
+        view.event(f"the unlabelled frames enter after step {trainer.config.warm_start_steps}: never in this training")
+    first, began = trainer.steps, time.monotonic()
+    saved = began
+    while trainer.steps < steps:
+        report = trainer.step(unlabelled)
+        if not math.isfinite(report.supervised + report.unsupervised):
+            raise S3KError(
+                f"training has diverged at step {trainer.steps}: a loss is not finite; try a smaller learning rate, "
+                f"--set learning_rate={trainer.config.learning_rate / 3:.1g}"
+            )
+        now = time.monotonic()
+        view.progress(trainer.steps / steps)
+        view.update(
+            step=trainer.steps,
+            loss=report.supervised,
+            unlabelled_loss=report.unsupervised,
+            gate_open=report.gate_open,
+            steps_per_s=(trainer.steps - first) / (now - began),
+        )
+        if now - saved >= SAVE_EVERY_S:
+            checkpoint.save(trainer)
+            saved = now
+
+
+def _publish(
+    trainer: KeypointTrainer, held_out: LabelledFrames | None, registry: WeightsRegistry
+) -> tuple[int, KeypointMetrics | None]:
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in trainer.teacher.state_dict().items()}
+    metrics, measured = None, {}
+    if held_out is not None:
+        metrics = evaluate(KeypointDetector(trainer.network, weights), held_out)
+        measured = {name: float(value) for name, value in asdict(metrics).items() if isinstance(value, int | float)}
+        measured |= {f"median_mm/{name}": value for name, value in metrics.per_keypoint_median_mm.items()}
+        measured |= calibrate(KeypointDetector(trainer.network, weights, noise_px=metrics.noise_px), held_out)
+        measured[NOISE_METRIC] = metrics.noise_px
+    manifest = ModelManifest(kind=MODEL_KIND, config=trainer.network.model_dump(mode="json"), metrics=measured)
+    version = registry.publish(weights, manifest)
+    registry.promote(version)
+    return version, metrics
+
+
+def _read(reader: StreamReader, labelled: LabelledFrames, view: LiveView) -> UnlabelledFrames:
+    """Every frame of the stream."""
+    pool, taken = UnlabelledPool(len(reader), seed=0), 0
+    while taken < len(reader):
+        taken += pool.follow(reader, FRAMES_A_READ)
+        view.progress(taken / len(reader))
+    frames = pool.frames()
+    if frames is None or frames.images.shape[1:] != labelled.images.shape[1:]:
+        raise FrameError(
+            f"the labelled frames are {_layout(labelled)}, the first of the stream "
+            f"{'damaged' if frames is None else _layout(frames)}: expected frames of one layout"
+        )
+    if len(pool) < taken:
+        view.event(f"{taken - len(pool)} frames are damaged or of another layout, and left out")
+    return frames
+
+
+def _require_memory(reader: StreamReader, labelled: LabelledFrames) -> None:
+    needed, free = len(reader) * labelled.images[0].numel(), psutil.virtual_memory().available
+    if needed > MEMORY_SHARE * free:
+        raise PreflightError(
+            f"{len(reader)} frames take {needed / 1e9:.1f} GB in memory, {free / 1e9:.1f} GB are free: "
+            "train on fewer or smaller frames, or on a larger machine"
+        )
+
+
+def _side_px(labelled: LabelledFrames) -> int:
+    views, height, width = labelled.images.shape[1:4]
+    if views < 2 or height != width or height < 32 or height % 2:
+        raise FrameError(
+            f"the labelled frames are {_layout(labelled)}; expected 2 views or more, square, with an even side of "
+            "32 px or more"
+        )
+    return height
+
+
+def _layout(frames: LabelledFrames | UnlabelledFrames) -> str:
+    views, height, width = frames.images.shape[1:4]
+    return f"{views} views of {width} x {height} px"
