@@ -43,7 +43,7 @@ def pseudo_labels(
         decoded = decode_peak(log_heatmaps.float(), size, size, sigma=network.sigma, stride=network.stride)
     else:
         decoded = decode(log_heatmaps.float(), size, size, stride=network.stride)
-    weights = detection_weight(decoded.deviation, sigma=network.sigma)
+    weights = decoded.mass if config.sharpness == "mass" else detection_weight(decoded.deviation, sigma=network.sigma)
     scale = network.image_size_px / 128
     if config.outlier_px is None:
         points, used = triangulate(decoded.pixels, weights, cameras), weights

@@ -30,6 +30,8 @@ PAPER = TrainerConfig(
 
 # For cameras that look from anywhere: any roll is a view that may come.
 S3K = TrainerConfig(
+    sharpness="mass",
+    outlier_px=3.0,
     gate_residual_px=2.0,
     augment=AugmentConfig(roll_rad=math.pi, log_zoom=0.25, occlusion=0.4, patches=2, foreign=0.5),
 )
@@ -43,13 +45,14 @@ WITHOUT: Mapping[str, Mapping[str, Any]] = {
     "unresampled images": {"augment": {"plain": 0}},
     "colour": {"augment": {"contrast": 0, "tint": 0, "noise": 0}},
     "occlusion": {"augment": {"occlusion": 0}},
-    "teacher (student's own estimates)": {"pseudo_labels": "student"},
+    "teacher": {"pseudo_labels": "student"},
     "moving average": {"teacher_decay": 0},
     "gate": {"gate_residual_px": None},
     "warm start": {"warm_start_steps": 0, "entry_plausible": 0},
     "warm start and collapse guard": {"warm_start_steps": 0, "entry_plausible": 0, "collapse_plausible": 0},
     "peak decoding": {"decoding": "map"},
     "robust triangulation": {"outlier_px": None},
+    "mass as sharpness": {"sharpness": "width"},
     "decoupled L2": {"l2_decoupled": False, "l2": 1e-5},
 }
 

@@ -18,6 +18,8 @@ class Decoded(NamedTuple):
     """Mean, image pixels."""
     deviation: Float[Tensor, "*batch"]
     """Square root of the variance along one axis, heatmap cells."""
+    mass: Float[Tensor, "*batch"]
+    """Probability of the part that the mean was taken over; 1 for the whole map."""
 
 
 def cells_from_pixels(pixels: Tensor, stride: int) -> Tensor:
@@ -56,7 +58,7 @@ def decode(log_heatmap: Float[Tensor, "*batch cells"], height: int, width: int, 
     """Soft-argmax over the whole map, as published (section 3.2): mean in image pixels, standard deviation in cells."""
     probability = log_heatmap.exp().unflatten(-1, (height, width))
     mean, variance = _moments(probability)
-    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt())
+    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt(), probability.sum((-2, -1)))
 
 
 def decode_peak(
@@ -78,8 +80,9 @@ def decode_peak(
         ..., None, :
     ]
     local = probability * near
-    mean, _ = _moments(local / local.sum((-2, -1), keepdim=True))
-    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt())
+    mass = local.sum((-2, -1))
+    mean, _ = _moments(local / mass[..., None, None])
+    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt(), mass)
 
 
 def _moments(

@@ -1,0 +1,75 @@
+"""Parts that the experiments' pages share: tables, figures in the report's colours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.grid import Results
+from s3k_dist.atomic import write_atomic
+from s3k_dist.folders import make_folder
+
+mpl.use("Agg")
+IMAGES = Path("docs/images")
+SERIES = ("#0a6c9e", "#c2570c", "#7a4fa3", "#3f7d3a", "#8a6d1f", "#666b75")
+
+
+def number(value: float | None, form: str = "{:.2f}") -> str:
+    """A table's cell; a dash where there is nothing yet."""
+    return "–" if value is None else form.format(value)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def axes(width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
+    """An empty plot in the house's look."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    plot = figure.add_subplot()
+    plot.spines[["top", "right"]].set_visible(False)
+    plot.grid(color="#e6e2da", linewidth=0.8)
+    plot.set_axisbelow(True)
+    return figure, plot
+
+
+def save(figure: Figure, name: str) -> str:
+    """Write ``docs/images/<name>.png``; returns the Markdown that shows it."""
+    make_folder(IMAGES)
+    import io
+
+    data = io.BytesIO()
+    figure.savefig(data, dpi=150, format="png")
+    write_atomic(IMAGES / f"{name}.png", data.getvalue())
+    return f"![{name.replace('_', ' ')}](../images/{name}.png)"
+
+
+def foot(results: Results, command: str) -> str:
+    """How the page was made, on what, and what is missing."""
+    machines = sorted({str(cell["machine"]) for cell in results.cells.values()})
+    seconds = [float(cell["training_s"]) for cell in results.cells.values()]
+    threads = sorted({int(cell["threads"]) for cell in results.cells.values()})
+    text = (
+        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. {len(seconds)} trainings of "
+        f"{min(seconds) / 60:.1f} to {max(seconds) / 60:.1f} minutes, each on {'/'.join(map(str, threads))} core(s)."
+    )
+    if results.missing:
+        text += f" Not run: {', '.join(results.missing)}."
+    return text
+
+
+def pixels_at_400(value: float | None, size_px: int) -> float | None:
+    """An error in pixels as it would be in the paper's 400 px images."""
+    return None if value is None else value * 400 / size_px
+
+
+def by_row(results: Results, cells: Mapping[str, Mapping[str, str]], test: str, metric: str) -> list[list[str]]:
+    """Rows of a table: name of the row to names of cells by column."""
+    return [
+        [row, *(number(results.metric(cell, test, metric)) for cell in columns.values())]
+        for row, columns in cells.items()
+    ]
