@@ -21,7 +21,7 @@ SIZES = {  # labelled, unlabelled
     "paper": ((3, 10, 30, 100, 300, 1000), (0, 100, 1000, 10_000)),
 }
 SEEDS = (0, 1, 2)
-CPU_STEPS, SO3_STEPS = 3600, 9000
+CPU_STEPS, SO3_STEPS = 5000, 9000
 TEST_SEED = 901  # of scenes and backgrounds that no training and no tuning saw
 PIXEL_MM = {128: 8.7, 400: 2.8}  # in the middle of the workspace
 # To reach, and beyond: RMS in pixels and median in millimetres at 128 px, of 1500 unlabelled scenes.

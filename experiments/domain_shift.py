@@ -71,8 +71,8 @@ def page(results: Results) -> str:
                 "# Domain shift (Fig. 6)",
                 foot(results, f"python -m experiments.domain_shift --preset {results.preset}"),
                 "The box among three distractors of similar size and print, which are exchanged five times over the "
-                "timeline. `start`: labels from before the first exchange; `full`: labels from the whole timeline. Judged "
-                "among distractors and on table tops that neither labels nor unlabelled frames have shown.",
+                "timeline. `start`: labels from before the first exchange; `full`: labels from the whole timeline. "
+                "Judged among distractors and on table tops that neither labels nor unlabelled frames have shown.",
                 table(
                     [
                         "labelled",

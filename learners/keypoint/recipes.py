@@ -33,6 +33,8 @@ S3K = TrainerConfig(
     sharpness="mass",
     outlier_px=3.0,
     gate_residual_px=2.0,
+    gate_confidence=0.25,
+    alpha=1.0,
     augment=AugmentConfig(roll_rad=math.pi, log_zoom=0.25, occlusion=0.4, patches=2, foreign=0.5),
 )
 
