@@ -5,13 +5,18 @@ import io
 import pytest
 import torch
 
+from learners.keypoint.augment import normalised
 from learners.keypoint.batches import UnlabelledFrames
+from learners.keypoint.collapse import OBSERVED_STEPS
 from learners.keypoint.config import AugmentConfig, TrainerConfig
 from learners.keypoint.evaluation import evaluate
+from learners.keypoint.pseudo_labels import PseudoLabels
+from learners.keypoint.recipes import PAPER
 from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.geometry.projection import project
 from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.keypoints.heatmap import gaussian_log_target
+from s3k_dist.keypoints.loss import self_supervised_loss
 from s3k_dist.keypoints.network import NetworkConfig
 from tests.learners.keypoint.conftest import SIZE_PX, Scenes, labelled
 
@@ -173,3 +178,41 @@ def test_keypoints_outside_the_image_teach_nothing(network: NetworkConfig, scene
     away.points_m[:] = torch.tensor([0.5, 0.5, 0.0])
     trainer = KeypointTrainer(network, RECIPE.model_copy(update={"augment": PLAIN}), away, seed=0)
     assert trainer.step().supervised == 0
+
+
+def test_by_the_papers_recipe_the_students_own_estimate_is_its_target(network: NetworkConfig, scenes: Scenes) -> None:
+    config = PAPER.model_copy(update={"labelled_batch": 2, "unlabelled_batch": 3})
+    trainer = KeypointTrainer(network, config, scenes.labelled, seed=0)
+    chosen = [torch.tensor([0, 1]), torch.tensor([2, 3, 4])]
+    trainer._draw = lambda population, count: chosen[0] if count == 2 else chosen[1]  # type: ignore[method-assign]
+    stream = scenes.unlabelled
+    images = normalised(stream.images[chosen[1]])
+    log_heatmaps = trainer.student(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    size = network.heatmap_size
+    expected = self_supervised_loss(
+        log_heatmaps, stream.cameras[chosen[1]], height=size, width=size, sigma=network.sigma, stride=network.stride
+    )
+    report = trainer.step(stream)
+    assert report.unsupervised == pytest.approx(expected.item(), rel=1e-4)
+    assert report.gate_open == 1
+
+
+def test_after_a_collapse_it_goes_back_to_where_the_unlabelled_loss_entered(
+    network: NetworkConfig, scenes: Scenes
+) -> None:
+    config = RECIPE.model_copy(
+        update={"entry_plausible": 0.0, "collapse_plausible": 0.5, "gate_residual_px": 1e6, "gate_confidence": 0.0}
+    )
+    trainer = KeypointTrainer(network, config, scenes.labelled, seed=0)
+    train(trainer, 4, scenes.unlabelled)
+    entered = weights_of(trainer)
+    # All estimates at one point, whatever the images show.
+    trainer._guess = lambda images, cameras: PseudoLabels(  # type: ignore[method-assign]
+        torch.zeros(len(images), len(network.keypoint_names), 3), torch.ones(len(images), len(network.keypoint_names))
+    )
+    reports = train(trainer, OBSERVED_STEPS - 1, scenes.unlabelled)
+    assert all(report.recoveries == 0 for report in reports)
+    report = trainer.step(scenes.unlabelled)
+    assert report.recoveries == 1
+    require_same(weights_of(trainer), entered)
+    assert trainer.step(scenes.unlabelled).unsupervised == 0, "labels alone for a while"

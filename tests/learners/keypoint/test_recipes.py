@@ -1,0 +1,34 @@
+"""The two recipes and their switches."""
+
+import pytest
+from pydantic import ValidationError
+
+from learners.keypoint.recipes import PAPER, RECIPES, S3K, WITHOUT, changed, without
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    assert PAPER.alpha == 0.5
+    assert PAPER.warm_start_steps == 0
+    assert PAPER.pseudo_labels == "student"
+    assert PAPER.decoding == "map"
+    assert PAPER.sharpness == "width"
+    assert PAPER.outlier_px is None
+    assert PAPER.gate_residual_px is None
+    assert not PAPER.l2_decoupled
+    assert PAPER.l2 > 0
+
+
+@pytest.mark.parametrize("ingredient", WITHOUT)
+def test_every_ingredient_can_be_left_out_alone(ingredient: str) -> None:
+    left_out, whole = without(S3K, ingredient).model_dump(), S3K.model_dump()
+    differing = {name for name in whole if left_out[name] != whole[name]}
+    assert differing == set(WITHOUT[ingredient]), "that ingredient, and nothing else"
+    same = whole["augment"].keys() - set(WITHOUT[ingredient].get("augment", {}))
+    assert all(left_out["augment"][name] == whole["augment"][name] for name in same)
+
+
+def test_a_setting_that_no_recipe_has_is_refused() -> None:
+    with pytest.raises(ValidationError, match="blur"):
+        changed(RECIPES["s3k"], {"augment": {"blur": 1}})
+    with pytest.raises(ValidationError, match="learning"):
+        changed(RECIPES["paper"], {"learning": 1})
