@@ -1,6 +1,7 @@
 """The room that every scene shares: table tops, lamps, cameras, a renderer; a seed decides how it looks."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -112,9 +113,7 @@ class Studio:
 
 
 def _room(seed: int, views: int) -> Fragment:
-    rng = np.random.default_rng((seed, 17))
-    surfaces = (textures.wood, textures.speckle, textures.breadboard, textures.clutter)
-    files = {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(TABLE_TOPS)}
+    files = _table_tops(seed)
     asset = "".join(
         f'<texture name="{name[:-4]}" type="2d" file="{name}"/>'
         f'<material name="{name[:-4]}" texture="{name[:-4]}" specular="0.1"/>'
@@ -125,6 +124,13 @@ def _room(seed: int, views: int) -> Fragment:
     body += "".join(f'<light name="lamp{index}" pos="0 0 2" castshadow="false"/>' for index in range(LAMPS))
     body += "".join(f'<camera name="cam{index}" pos="0 0 1"/>' for index in range(views))
     return Fragment(asset, body, files)
+
+
+@lru_cache(maxsize=1)  # two seconds of drawing; a process that renders two scenes often has them share a seed
+def _table_tops(seed: int) -> dict[str, bytes]:
+    rng = np.random.default_rng((seed, 17))
+    surfaces = (textures.wood, textures.speckle, textures.breadboard, textures.clutter)
+    return {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(TABLE_TOPS)}
 
 
 def _mjcf(world: Fragment, size_px: int) -> str:
