@@ -18,6 +18,10 @@ from experiments.training import Training
 from learners.keypoint.recipes import WITHOUT
 
 LABELLED, CPU_STEPS = 10, 1500
+HEADER = (
+    *("recipe", "RMS, px", "of the whole recipe's", "median, px", "median, mm"),
+    *("believed", "plausible", "recoveries"),
+)
 WHOLE, PUBLISHED, WIDE = "s3k, whole", "paper", "without a narrow sigma (2 cells)"
 
 
@@ -60,10 +64,8 @@ def page(results: Results) -> str:
         factor = None if rms is None or whole is None else rms / whole
         last = results.cells[name]["curve"][-1] if name in results.cells else {}
         believed, plausible = last.get("gate_open"), last.get("plausible")
-        rows.append(
-            [name, number(rms), number(factor), number(px), number(millimetres, "{:.1f}")]
-            + [number(believed), number(plausible), str(last.get("recoveries", "–"))]
-        )
+        accuracy = (number(rms), number(factor), number(px), number(millimetres, "{:.1f}"))
+        rows.append([name, *accuracy, number(believed), number(plausible), str(last.get("recoveries", "–"))])
     return (
         "\n\n".join(
             [
@@ -71,14 +73,10 @@ def page(results: Results) -> str:
                 foot(results, f"python -m experiments.ablation --preset {results.preset}"),
                 f"The box, {LABELLED} labelled frames, all unlabelled ones, a short training; held-out scenes. "
                 "One seed: factors between about 0.9 and 1.1 say nothing.",
-                table(
-                    ["recipe", "RMS, px", "of the whole recipe's", "median, px", "median, mm"]
-                    + ["believed", "plausible", "recoveries"],
-                    rows,
-                ),
-                "Believed: the share of unlabelled keypoints that passed the gate in the last step. Plausible: the share of "
-                "distances between estimated keypoints that the object can have; near 0 is a collapse (`docs/keypoints.md`). "
-                "Recoveries: how often training went back from one.",
+                table(HEADER, rows),
+                "Believed: the share of unlabelled keypoints that passed the gate in the last step. Plausible: the "
+                "share of distances between estimated keypoints that the object can have; near 0 is a collapse "
+                "(`docs/keypoints.md`). Recoveries: how often training went back from one.",
             ]
         )
         + "\n"
