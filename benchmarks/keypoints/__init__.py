@@ -1,0 +1,1 @@
+"""Speed of the keypoint model against what the machine can do: ``python -m benchmarks.keypoints --help``."""
