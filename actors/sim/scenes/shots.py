@@ -19,7 +19,7 @@ SHOT_DEADLINE_S = 300.0  # the first shot of a worker takes seconds, the others 
 END_S = 10.0
 
 
-def shots(spec: SceneSpec, scenes: int, workers: int | None = None) -> Generator[Shot]:
+def shots(spec: SceneSpec, scenes: int, *, workers: int | None = None) -> Generator[Shot]:
     """Scenes 0 to ``scenes - 1`` in order. Close the generator to end the worker processes early.
 
     Args:

@@ -84,6 +84,7 @@ def simulate(
     labels: LabelPlan,
     out: DatasetFolder,
     progress: Progress = lambda done: None,
+    *,
     workers: int | None = None,
 ) -> None:
     """Render ``scenes`` scenes into the data set ``out``, which appears whole or not at all.
@@ -110,7 +111,7 @@ def simulate(
         progress(0)
         folder = DatasetFolder(aside)
         folder.create()
-        with closing(shots(spec, scenes, workers)) as rendered, StreamWriter(folder.stream, spec.name) as writer:
+        with closing(shots(spec, scenes, workers=workers)) as rendered, StreamWriter(folder.stream, spec.name) as writer:
             for index, shot in enumerate(rendered):
                 record = _record(spec, index, shot)
                 writer.append(record)
