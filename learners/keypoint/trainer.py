@@ -103,6 +103,7 @@ class KeypointTrainer:
                 {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
             ],
             lr=config.learning_rate,
+            fused=True,
         )
 
     def step(self, unlabelled: UnlabelledFrames | None = None) -> StepReport:

@@ -89,4 +89,5 @@ def total_loss(
     l2: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Eq. 4: ``L_sup + alpha L_unsup + lambda ||theta_nonbias||^2``. The paper's alpha is 0.5."""
-    return supervised + alpha * self_supervised + l2 * weight_penalty(network)
+    data = supervised + alpha * self_supervised
+    return data if l2 == 0 else data + l2 * weight_penalty(network)

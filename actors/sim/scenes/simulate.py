@@ -111,7 +111,8 @@ def simulate(
         progress(0)
         folder = DatasetFolder(aside)
         folder.create()
-        with closing(shots(spec, scenes, workers=workers)) as rendered, StreamWriter(folder.stream, spec.name) as writer:
+        rendering = closing(shots(spec, scenes, workers=workers))
+        with rendering as rendered, StreamWriter(folder.stream, spec.name) as writer:
             for index, shot in enumerate(rendered):
                 record = _record(spec, index, shot)
                 writer.append(record)

@@ -12,7 +12,7 @@ from actors.sim.scenes.scene import Fragment, Scene
 from s3k_dist.errors import PreflightError
 from s3k_dist.geometry.camera import Camera
 
-TABLE_TOPS = 40  # to each seed its own: a data set drawn from another seed has unseen backgrounds
+TABLE_TOPS = 64  # to each seed its own: a data set drawn from another seed has unseen backgrounds
 TABLE_SIZE_M = 12.0
 LAMPS = 2
 # MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
@@ -97,7 +97,7 @@ class Studio:
         """One of the tops, at any place and turn, in any tint."""
         model, top = self._model, rng.choice(self._table_tops)
         model.geom_matid[self._table] = top
-        model.mat_rgba[top, :3] = rng.uniform(0.55, 1.0) * rng.uniform(0.8, 1.0, 3)
+        model.mat_rgba[top, :3] = rng.uniform(0.6, 1.0) * rng.uniform(0.45, 1.0, 3)
         model.mat_texrepeat[top] = TABLE_SIZE_M / rng.uniform(1.0, 2.2)
         model.geom_pos[self._table, :2] = rng.uniform(-1, 1, 2)
         turn = rng.uniform(0, np.pi)
