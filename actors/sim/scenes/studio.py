@@ -113,7 +113,7 @@ class Studio:
 
 
 def _room(seed: int, views: int) -> Fragment:
-    files = _table_tops(seed)
+    files = _table_tops(seed, TABLE_TOPS)
     asset = "".join(
         f'<texture name="{name[:-4]}" type="2d" file="{name}"/>'
         f'<material name="{name[:-4]}" texture="{name[:-4]}" specular="0.1"/>'
@@ -127,10 +127,10 @@ def _room(seed: int, views: int) -> Fragment:
 
 
 @lru_cache(maxsize=1)  # two seconds of drawing; a process that renders two scenes often has them share a seed
-def _table_tops(seed: int) -> dict[str, bytes]:
+def _table_tops(seed: int, count: int) -> dict[str, bytes]:
     rng = np.random.default_rng((seed, 17))
     surfaces = (textures.wood, textures.speckle, textures.breadboard, textures.clutter)
-    return {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(TABLE_TOPS)}
+    return {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(count)}
 
 
 def _mjcf(world: Fragment, size_px: int) -> str:
