@@ -24,6 +24,9 @@ class Entry:
     options: Mapping[str, Callable[[str], Any]]
 
 
+CLUTTERED = ("domain-shift",)
+
+
 @dataclass(frozen=True)
 class SceneSpec:
     """Names a scene; plain values, so that it travels to worker processes.
@@ -39,6 +42,11 @@ class SceneSpec:
     seed: int
     size_px: int = 128
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cluttered(self) -> bool:
+        """Whether table tops are strewn with prints, too."""
+        return self.name in CLUTTERED
 
     def build(self) -> Scene:
         """The scene.

@@ -42,7 +42,7 @@ def shots(spec: SceneSpec, scenes: int, *, workers: int | None = None) -> Genera
 
 
 def _render(spec: SceneSpec, indices: Sequence[int], scenes: int) -> Iterator[Shot]:
-    studio = Studio(spec.build(), size_px=spec.size_px, seed=spec.seed)
+    studio = Studio(spec.build(), size_px=spec.size_px, seed=spec.seed, cluttered=spec.cluttered)
     try:
         for index in indices:
             yield studio.take(np.random.default_rng((spec.seed, 31, index)), index / scenes)

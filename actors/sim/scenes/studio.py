@@ -1,5 +1,6 @@
 """The room that every scene shares: table tops, lamps, cameras, a renderer; a seed decides how it looks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,16 +43,19 @@ class Studio:
         size_px: side of the square images.
         seed: of table tops.
         rig: where cameras may be.
+        cluttered: table tops strewn with prints, too, beside wood, cloth and metal: harder than section 4.1.
 
     Raises:
         PreflightError: no OpenGL renderer can be had.
     """
 
-    def __init__(self, scene: Scene, *, size_px: int, seed: int, rig: Rig | None = None) -> None:
+    def __init__(
+        self, scene: Scene, *, size_px: int, seed: int, rig: Rig | None = None, cluttered: bool = False
+    ) -> None:
         self._scene = scene
         self._size_px = size_px
         self._rig = rig or Rig()
-        world = _room(seed, self._rig.views) + scene.fragment()
+        world = _room(_table_tops(seed, TABLE_TOPS, cluttered), self._rig.views) + scene.fragment()
         self._model = model = mujoco.MjModel.from_xml_string(_mjcf(world, size_px), assets=dict(world.files))
         self._data = mujoco.MjData(model)
         model.cam_fovy[: self._rig.views] = self._rig.fovy_deg
@@ -112,8 +116,7 @@ class Studio:
             model.light_diffuse[lamp] = rng.uniform(0.15, 0.45) * rng.uniform(0.9, 1.1, 3)
 
 
-def _room(seed: int, views: int) -> Fragment:
-    files = _table_tops(seed, TABLE_TOPS)
+def _room(files: Mapping[str, bytes], views: int) -> Fragment:
     asset = "".join(
         f'<texture name="{name[:-4]}" type="2d" file="{name}"/>'
         f'<material name="{name[:-4]}" texture="{name[:-4]}" specular="0.1"/>'
@@ -127,9 +130,9 @@ def _room(seed: int, views: int) -> Fragment:
 
 
 @lru_cache(maxsize=1)  # two seconds of drawing; a process that renders two scenes often has them share a seed
-def _table_tops(seed: int, count: int) -> dict[str, bytes]:
+def _table_tops(seed: int, count: int, cluttered: bool) -> Mapping[str, bytes]:
     rng = np.random.default_rng((seed, 17))
-    surfaces = (textures.wood, textures.speckle, textures.breadboard, textures.clutter)
+    surfaces = (textures.wood, textures.speckle, textures.breadboard, *((textures.clutter,) if cluttered else ()))
     return {f"table{index}.png": surfaces[index % len(surfaces)](rng) for index in range(count)}
 
 
