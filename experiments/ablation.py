@@ -10,7 +10,7 @@ from typing import Any
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
 from experiments.box_scaling import TEST_SEED
-from experiments.budget import CPU_BATCH, CPU_NETWORK, PAPER_BATCH, PAPER_NETWORK, PAPER_STEPS
+from experiments.budget import BUDGETS, NO_WARM_START
 from experiments.grid import Experiment, Results
 from experiments.pages import foot, number, table
 from experiments.scene_data import SceneData
@@ -27,32 +27,26 @@ WHOLE, PUBLISHED, WIDE = "s3k, whole", "paper", "without a narrow sigma (2 cells
 
 def grid(preset: str) -> Mapping[str, Training]:
     """The whole recipe, the paper's, and ours without each ingredient."""
-    paper = preset == "paper"
-    size_px = 400 if paper else 128
-    scenes, tested = (10_000, 500) if paper else (1500, 150)
-    batch = PAPER_BATCH if paper else CPU_BATCH
+    budget = BUDGETS[preset]
 
-    def training(recipe: str, settings: Mapping[str, Any], **network: Any) -> Training:
-        return Training(
-            data=SceneData(SceneSpec("box", 101, size_px), scenes, LabelPlan(train=30)),
+    def training(settings: Mapping[str, Any], **fields: Any) -> Training:
+        test = SceneSpec("box", TEST_SEED, budget.size_px)
+        return budget.training(
+            CPU_STEPS,
+            settings,
+            data=SceneData(SceneSpec("box", 101, budget.size_px), budget.unlabelled, LabelPlan(train=30)),
             labelled=LABELLED,
-            unlabelled=scenes,
-            tests={"test": SceneData(SceneSpec("box", TEST_SEED, size_px), tested, LabelPlan(held_out=tested))},
-            steps=PAPER_STEPS if paper else CPU_STEPS,
-            recipe=recipe,
-            settings=settings,
-            network={**(PAPER_NETWORK if paper else CPU_NETWORK), **network},
-            compiled=paper,
-            precision="bf16" if paper else "fp32",
+            unlabelled=budget.unlabelled,
+            tests={"test": SceneData(test, budget.tested, LabelPlan(held_out=budget.tested))},
+            **fields,
         )
 
-    published = {name: value for name, value in batch.items() if name != "warm_start_steps"}
     cells = {
-        WHOLE: training("s3k", batch),
-        PUBLISHED: training("paper", published),
-        WIDE: training("s3k", batch, sigma=2.0),
+        WHOLE: training({}),
+        PUBLISHED: training(NO_WARM_START, recipe="paper"),
+        WIDE: training({}, network={"sigma": 2.0}),
     }
-    return cells | {_name(left_out): training("s3k", {**batch, **WITHOUT[left_out]}) for left_out in WITHOUT}
+    return cells | {_name(left_out): training(WITHOUT[left_out]) for left_out in WITHOUT}
 
 
 def page(results: Results) -> str:

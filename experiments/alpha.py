@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
-from experiments.budget import CPU_BATCH, CPU_NETWORK, PAPER_BATCH, PAPER_NETWORK, PAPER_STEPS
-from experiments.domain_shift import TEST_SEED
+from experiments.budget import BUDGETS, NO_WARM_START
+from experiments.domain_shift import unseen_distractors
 from experiments.grid import Experiment, Results
 from experiments.pages import SERIES, axes, foot, number, save, table
 from experiments.scene_data import SceneData
@@ -23,31 +23,22 @@ RECIPES = ("s3k", "paper")
 
 def grid(preset: str) -> Mapping[str, Training]:
     """Every alpha for every number of labels and both recipes."""
-    paper = preset == "paper"
-    size_px = 400 if paper else 128
-    scenes, tested = (10_000, 500) if paper else (1500, 150)
-    data = SceneData(SceneSpec("domain-shift", 201, size_px), scenes, LabelPlan(train=max(LABELLED[preset])))
-    test = SceneData(SceneSpec("domain-shift", TEST_SEED, size_px), tested, LabelPlan(held_out=tested))
-    batch = PAPER_BATCH if paper else CPU_BATCH
-    cells = {}
-    for recipe in RECIPES:
-        for count in LABELLED[preset]:
-            for alpha in ALPHAS[preset]:
-                # The paper's recipe has no warm start to set.
-                own = batch if recipe == "s3k" else {k: v for k, v in batch.items() if k != "warm_start_steps"}
-                cells[_name(recipe, count, alpha)] = Training(
-                    data=data,
-                    labelled=count,
-                    unlabelled=scenes,
-                    tests={"test": test},
-                    steps=PAPER_STEPS if paper else CPU_STEPS,
-                    recipe=recipe,
-                    settings={**own, "alpha": alpha},
-                    network=PAPER_NETWORK if paper else CPU_NETWORK,
-                    compiled=paper,
-                    precision="bf16" if paper else "fp32",
-                )
-    return cells
+    budget = BUDGETS[preset]
+    labels = LabelPlan(train=max(LABELLED[preset]))
+    return {
+        _name(recipe, count, alpha): budget.training(
+            CPU_STEPS,
+            {"alpha": alpha, **(NO_WARM_START if recipe == "paper" else {})},
+            data=SceneData(SceneSpec("domain-shift", 201, budget.size_px), budget.unlabelled, labels),
+            labelled=count,
+            unlabelled=budget.unlabelled,
+            tests={"test": unseen_distractors(budget)},
+            recipe=recipe,
+        )
+        for recipe in RECIPES
+        for count in LABELLED[preset]
+        for alpha in ALPHAS[preset]
+    }
 
 
 def page(results: Results) -> str:

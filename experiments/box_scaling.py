@@ -10,7 +10,7 @@ from statistics import fmean
 from actors.sim.scenes.box import Mode
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
-from experiments.budget import CPU_BATCH, CPU_NETWORK, PAPER_BATCH, PAPER_NETWORK, PAPER_STEPS
+from experiments.budget import BUDGETS
 from experiments.grid import Experiment, Results
 from experiments.pages import SERIES, axes, foot, number, save, table
 from experiments.scene_data import SceneData
@@ -31,34 +31,29 @@ SO3 = "so3-30-3000-seed0"
 
 def grid(preset: str) -> Mapping[str, Training]:
     """Every pair of sizes for every seed; on the small preset the box at any rotation, too."""
+    budget = BUDGETS[preset]
     labelled, unlabelled = SIZES[preset]
-    size_px, test_scenes = (400, 500) if preset == "paper" else (128, 150)
-    data = SceneData(SceneSpec("box", 101, size_px), max(unlabelled), LabelPlan(train=max(labelled)))
-    cells = {}
-    for seed in SEEDS:
-        for more in reversed(unlabelled):
-            for count in labelled:
-                cells[_name("tilt", count, more, seed)] = Training(
-                    data=data,
-                    labelled=count,
-                    unlabelled=more,
-                    tests={"test": _test("tilt", size_px, test_scenes)},
-                    steps=PAPER_STEPS if preset == "paper" else CPU_STEPS,
-                    settings=PAPER_BATCH if preset == "paper" else CPU_BATCH,
-                    network=PAPER_NETWORK if preset == "paper" else CPU_NETWORK,
-                    seed=seed,
-                    compiled=preset == "paper",
-                    precision="bf16" if preset == "paper" else "fp32",
-                )
+    data = SceneData(SceneSpec("box", 101, budget.size_px), max(unlabelled), LabelPlan(train=max(labelled)))
+    cells = {
+        _name("tilt", count, more, seed): budget.training(
+            CPU_STEPS,
+            data=data,
+            labelled=count,
+            unlabelled=more,
+            tests={"test": _test("tilt", budget.size_px, budget.tested)},
+            seed=seed,
+        )
+        for seed in SEEDS
+        for more in reversed(unlabelled)
+        for count in labelled
+    }
     if preset == "cpu":
-        cells[SO3] = Training(
+        cells[SO3] = budget.training(
+            SO3_STEPS,
             data=SceneData(SceneSpec("box", 102, options={"mode": "so3"}), 3000, LabelPlan(train=30)),
             labelled=30,
             unlabelled=3000,
-            tests={"test": _test("so3", 128, 150)},
-            steps=SO3_STEPS,
-            settings=CPU_BATCH,
-            network=CPU_NETWORK,
+            tests={"test": _test("so3", budget.size_px, budget.tested)},
         )
     return cells
 

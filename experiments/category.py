@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.shoes import HELD_OUT_SHOES, TRAINING_SHOES
 from actors.sim.scenes.simulate import LabelPlan
-from experiments.budget import CPU_BATCH, CPU_NETWORK, PAPER_BATCH, PAPER_NETWORK, PAPER_STEPS
+from experiments.budget import BUDGETS
 from experiments.grid import Experiment, Results
 from experiments.pages import SERIES, axes, foot, number, pixels_at_400, save, table
 from experiments.scene_data import SceneData
@@ -23,25 +23,19 @@ TEST_SEED = 903
 
 def grid(preset: str) -> Mapping[str, Training]:
     """One training for each number of labelled shoes; as many labels each, and the same unlabelled frames of all 12."""
-    paper = preset == "paper"
-    size_px = 400 if paper else 128
-    scenes, tested = (10_000, 500) if paper else (1500, 150)
-    everything = SceneData(_shoes(301, size_px, TRAINING_SHOES), scenes)
+    budget = BUDGETS[preset]
+    size_px = budget.size_px
     return {
-        _name(count): Training(
-            data=everything,
+        _name(count): budget.training(
+            CPU_STEPS,
+            data=SceneData(_shoes(301, size_px, TRAINING_SHOES), budget.unlabelled),
             labels_of=SceneData(_shoes(302, size_px, range(count)), LABELLED, LabelPlan(train=LABELLED)),
             labelled=LABELLED,
-            unlabelled=scenes,
+            unlabelled=budget.unlabelled,
             tests={
-                "held-out shoes": _test(size_px, HELD_OUT_SHOES, tested),
-                "training shoes": _test(size_px, range(count), tested),
+                "held-out shoes": _test(size_px, HELD_OUT_SHOES, budget.tested),
+                "training shoes": _test(size_px, range(count), budget.tested),
             },
-            steps=PAPER_STEPS if paper else CPU_STEPS,
-            settings=PAPER_BATCH if paper else CPU_BATCH,
-            network=PAPER_NETWORK if paper else CPU_NETWORK,
-            compiled=paper,
-            precision="bf16" if paper else "fp32",
         )
         for count in reversed(SHOES)
     }
