@@ -3,7 +3,8 @@
 A model that trains on its own estimates can agree with itself on a wrong solution that is consistent in 3-D: App. E's
 "tracking the centre of the box". Neither the views' agreement nor the heatmaps' sharpness notices, both are perfect
 there. What gives it away is the object's shape: the keypoints run together while the labelled loss goes to zero
-(`python -m experiments.ablation --cell paper`). An untrained model fails in the same way, so one measure says when to begin, too.
+(`python -m experiments.ablation --cell paper`). An untrained model fails in the same way, so one measure says when to
+begin, too.
 """
 
 from collections.abc import Mapping
