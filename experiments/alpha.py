@@ -11,7 +11,7 @@ from actors.sim.scenes.simulate import LabelPlan
 from experiments.budget import BUDGETS, NO_WARM_START
 from experiments.domain_shift import unseen_distractors
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, number, save, table
+from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -73,7 +73,8 @@ def _fig12(results: Results) -> str:
             known = [(a, rms) for a, rms in found if rms is not None]
             if known:
                 plot.plot(*zip(*known, strict=True), f"o{line}", color=colour, label=f"{recipe}, {count} labelled")
-    plot.set(xscale="log", yscale="log", xlabel="alpha", ylabel="RMS error, px", title="As Fig. 12")
+    plot.set(xlabel="alpha", ylabel="RMS error, px", title="As Fig. 12")
+    log_axes(plot, ALPHAS[results.preset])
     plot.legend(frameon=False)
     return save(figure, f"alpha_{results.preset}")
 

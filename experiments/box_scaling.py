@@ -12,7 +12,7 @@ from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
 from experiments.budget import BUDGETS
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, number, save, table
+from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -112,7 +112,8 @@ def _fig4(results: Results, labelled: Sequence[int], unlabelled: Sequence[int]) 
         known = [(n, rms) for n, rms in points if rms is not None]
         if known:
             plot.plot(*zip(*known, strict=True), "o-", color=colour, label=f"{more:,} unlabelled")
-    plot.set(xscale="log", yscale="log", xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 4")
+    plot.set(xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 4")
+    log_axes(plot, labelled)
     plot.legend(frameon=False)
     return save(figure, f"box_scaling_{results.preset}_fig4")
 
@@ -129,7 +130,8 @@ def _fig5(results: Results, labelled: Sequence[int], unlabelled: Sequence[int]) 
                 shares.append(count / (count + more))
     dots = plot.scatter(totals, errors, c=shares, cmap="viridis", s=60, edgecolor="#1d2026", vmin=0, vmax=1)
     figure.colorbar(dots, label="share that is labelled")
-    plot.set(xscale="log", yscale="log", xlabel="all frames", ylabel="RMS error, px", title="As Fig. 5")
+    plot.set(xlabel="all frames", ylabel="RMS error, px", title="As Fig. 5")
+    log_axes(plot, (3, 10, 30, 100, 300, 1000, 3000, 10_000))
     return save(figure, f"box_scaling_{results.preset}_fig5")
 
 

@@ -11,7 +11,7 @@ from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelMode, LabelPlan
 from experiments.budget import BUDGETS, Budget
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, number, save, table
+from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -107,7 +107,8 @@ def _fig6(results: Results) -> str:
             if known:
                 style = f"o{line}" if mode == "full" else f"s{line}"
                 plot.plot(*zip(*known, strict=True), style, color=colour, label=f"{more:,} unlabelled, {mode}")
-    plot.set(xscale="log", yscale="log", xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 6")
+    plot.set(xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 6")
+    log_axes(plot, labelled)
     plot.legend(frameon=False)
     return save(figure, f"domain_shift_{results.preset}")
 

@@ -1,11 +1,13 @@
 """Parts that the experiments' pages share: tables, figures in the report's colours."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, NullLocator
 
 from experiments.grid import Results
 from s3k_dist.atomic import write_atomic
@@ -37,11 +39,18 @@ def axes(width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
     return figure, plot
 
 
+def log_axes(plot: Axes, ticks: Sequence[float]) -> None:
+    """Logarithmic both ways, with plain numbers: every tick across, a few up."""
+    plot.set(xscale="log", yscale="log")
+    plot.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    plot.xaxis.set_minor_locator(NullLocator())
+    for axis in (plot.yaxis.set_major_formatter, plot.yaxis.set_minor_formatter):
+        axis(FormatStrFormatter("%g"))
+
+
 def save(figure: Figure, name: str) -> str:
     """Write ``docs/images/<name>.png``; returns the Markdown that shows it."""
     make_folder(IMAGES)
-    import io
-
     data = io.BytesIO()
     figure.savefig(data, dpi=150, format="png")
     write_atomic(IMAGES / f"{name}.png", data.getvalue())
@@ -65,11 +74,3 @@ def foot(results: Results, command: str) -> str:
 def pixels_at_400(value: float | None, size_px: int) -> float | None:
     """An error in pixels as it would be in the paper's 400 px images."""
     return None if value is None else value * 400 / size_px
-
-
-def by_row(results: Results, cells: Mapping[str, Mapping[str, str]], test: str, metric: str) -> list[list[str]]:
-    """Rows of a table: name of the row to names of cells by column."""
-    return [
-        [row, *(number(results.metric(cell, test, metric)) for cell in columns.values())]
-        for row, columns in cells.items()
-    ]

@@ -39,7 +39,7 @@ def test_keypoints_are_the_corners_of_the_cover_in_every_image(monkeypatch: pyte
         for view, image in enumerate(shot.images):
             for keypoint, colour in enumerate(np.eye(3)):
                 inwards = middle[view] - corners[view, keypoint]
-                inside, outside = corners[view, keypoint] + 0.07 * inwards, corners[view, keypoint] - 0.07 * inwards
+                inside, outside = corners[view, keypoint] + 0.15 * inwards, corners[view, keypoint] - 0.07 * inwards
                 assert _is_of(image, inside, colour), (seed, view, keypoint)
                 assert not _is_of(image, outside, colour), (seed, view, keypoint)
     studio.close()
