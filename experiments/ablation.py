@@ -9,7 +9,6 @@ from typing import Any
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
-from experiments.box_scaling import TEST_SEED
 from experiments.budget import BUDGETS, NO_WARM_START
 from experiments.grid import Experiment, Results
 from experiments.pages import foot, number, table
@@ -18,6 +17,7 @@ from experiments.training import Training
 from learners.keypoint.recipes import WITHOUT
 
 LABELLED, CPU_STEPS = 10, 1500
+TEST_SEED = 905  # not the scenes that other experiments report on: one tunes by what an ablation shows
 HEADER = (
     *("recipe", "RMS, px", "of the whole recipe's", "median, px", "median, mm"),
     *("believed", "plausible", "recoveries"),

@@ -60,11 +60,11 @@ def save(figure: Figure, name: str) -> str:
 def foot(results: Results, command: str) -> str:
     """How the page was made, on what, and what is missing."""
     machines = sorted({str(cell["machine"]) for cell in results.cells.values()})
-    seconds = [float(cell["training_s"]) for cell in results.cells.values()]
-    threads = sorted({int(cell["threads"]) for cell in results.cells.values()})
+    on_cpu = all("no GPU" in machine for machine in machines)
+    seconds = [float(cell["core_s" if on_cpu else "training_s"]) for cell in results.cells.values()]
     text = (
-        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. {len(seconds)} trainings of "
-        f"{min(seconds) / 60:.1f} to {max(seconds) / 60:.1f} minutes, each on {'/'.join(map(str, threads))} core(s)."
+        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. {len(seconds)} trainings, of "
+        f"{min(seconds) / 60:.0f} to {max(seconds) / 60:.0f} minutes {'of one core' if on_cpu else 'each'}."
     )
     if results.missing:
         text += f" Not run: {', '.join(results.missing)}."

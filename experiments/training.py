@@ -11,9 +11,13 @@ import torch
 
 from experiments.machine import machine
 from experiments.scene_data import SceneData, keypoints_of, labelled, unlabelled
+from learners.keypoint.batches import LabelledFrames
+from learners.keypoint.calibration import COVERAGE_METRIC, calibrate
 from learners.keypoint.config import TrainerConfig
-from learners.keypoint.evaluation import evaluate
+from learners.keypoint.detections import look
+from learners.keypoint.evaluation import metrics_of
 from learners.keypoint.recipes import RECIPES, changed
+from learners.keypoint.robustness import one_view_corrupted
 from learners.keypoint.trainer import KeypointTrainer, Precision
 from s3k_dist.atomic import write_atomic
 from s3k_dist.keypoints.detector import KeypointDetector
@@ -21,6 +25,30 @@ from s3k_dist.keypoints.network import NetworkConfig
 
 SAVE_EVERY_S = 60.0
 CURVE_POINTS = 5  # losses reported over a training
+SPOILT_METRIC = "spoilt_ratio: "  # and what one view showed instead
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Time, by the clock and of all cores together.
+
+    Attributes:
+        wall_s: by the clock.
+        core_s: that this process was computing; other processes do not count.
+    """
+
+    wall_s: float = 0.0
+    core_s: float = 0.0
+
+    @classmethod
+    def now(cls) -> "Spent":
+        """To take differences from."""
+        return cls(time.monotonic(), time.process_time())
+
+    def since(self, start: "Spent") -> "Spent":
+        """This, and what has passed since ``start``."""
+        now = Spent.now()
+        return Spent(self.wall_s + now.wall_s - start.wall_s, self.core_s + now.core_s - start.core_s)
 
 
 @dataclass(frozen=True)
@@ -88,43 +116,57 @@ def train(training: Training, data_root: Path, checkpoint: Path, slice_s: float 
         precision=training.precision,
         compiled=training.compiled,
     )
-    spent_s, curve = _restore(trainer, checkpoint)
-    started = saved = time.monotonic()
+    before, curve = _restore(trainer, checkpoint)
+    started = Spent.now()
+    saved = started.wall_s
     while trainer.steps < training.steps:
         report = trainer.step(frames)
         if trainer.steps % max(1, training.steps // CURVE_POINTS) == 0:
             curve.append({"step": trainer.steps, **asdict(report)})
         now = time.monotonic()
-        if now - saved > SAVE_EVERY_S or (slice_s is not None and now - started > slice_s):
-            _save(trainer, checkpoint, spent_s + now - started, curve)
+        ends = slice_s is not None and now - started.wall_s > slice_s
+        if ends or now - saved > SAVE_EVERY_S:
+            _save(trainer, checkpoint, before.since(started), curve)
             saved = now
-            if slice_s is not None and now - started > slice_s:
-                return None
-    spent_s += time.monotonic() - started
+        if ends:
+            return None
+    spent = before.since(started)
     detector = KeypointDetector(network, {name: value.cpu() for name, value in trainer.teacher.state_dict().items()})
     metrics = {
-        name: asdict(evaluate(detector, labelled(test.folder(data_root), "held_out")))
-        for name, test in training.tests.items()
+        name: _judged(detector, labelled(test.folder(data_root), "held_out")) for name, test in training.tests.items()
     }
     checkpoint.unlink(missing_ok=True)
     return {
         "metrics": metrics,
-        "training_s": round(spent_s, 1),
+        "training_s": round(spent.wall_s, 1),
+        "core_s": round(spent.core_s, 1),
         "threads": torch.get_num_threads(),
         "machine": machine(),
         "curve": curve,
     }
 
 
-def _save(trainer: KeypointTrainer, checkpoint: Path, spent_s: float, curve: list[dict[str, Any]]) -> None:
+def _judged(detector: KeypointDetector, held_out: LabelledFrames) -> dict[str, Any]:
+    """Accuracy; how much of the truth the calibrated 90% ellipsoids hold; what one spoilt view costs."""
+    seen = look(detector, held_out)
+    spoilt = one_view_corrupted(detector, held_out, seen)
+    return {
+        **asdict(metrics_of(detector, seen)),
+        # Of either half of the frames, with the scale that the other half fits.
+        COVERAGE_METRIC: calibrate(detector, held_out)[COVERAGE_METRIC],
+        **{SPOILT_METRIC + kind: error.ratio for kind, error in spoilt.items()},
+    }
+
+
+def _save(trainer: KeypointTrainer, checkpoint: Path, spent: Spent, curve: list[dict[str, Any]]) -> None:
     data = io.BytesIO()
-    torch.save({"trainer": trainer.state_dict(), "spent_s": spent_s, "curve": curve}, data)
+    torch.save({"trainer": trainer.state_dict(), "spent": asdict(spent), "curve": curve}, data)
     write_atomic(checkpoint, data.getvalue())
 
 
-def _restore(trainer: KeypointTrainer, checkpoint: Path) -> tuple[float, list[dict[str, Any]]]:
+def _restore(trainer: KeypointTrainer, checkpoint: Path) -> tuple[Spent, list[dict[str, Any]]]:
     if not checkpoint.exists():
-        return 0.0, []
+        return Spent(), []
     state = torch.load(checkpoint, weights_only=True)
     trainer.load_state_dict(state["trainer"])
-    return float(state["spent_s"]), list(state["curve"])
+    return Spent(**state["spent"]), list(state["curve"])

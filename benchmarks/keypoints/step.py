@@ -98,7 +98,7 @@ class _Bare:
         self._see = torch.compile(self._plain, dynamic=False) if compiled else self._plain
         self._batch = self.sample()
         self.images = _flat(self.augment())
-        self._clean = _flat(self._batch[0][CONFIG.labelled_batch :])
+        self._clean = _flat(normalised(self._batch[0][CONFIG.labelled_batch :]))
         with torch.no_grad():
             self._heatmaps = self._plain(self._clean).unflatten(0, (CONFIG.unlabelled_batch, -1))
             self._target = torch.rand_like(self._plain(self.images))
@@ -116,15 +116,16 @@ class _Bare:
             self._see(self._clean)
 
     def sample(self) -> tuple[Tensor, Cameras]:
-        """Draw frames and make floats of them."""
+        """Draw frames, and make floats of those for the teacher."""
         images, cameras = [], []
         for frames, count in (
             (self._labelled, CONFIG.labelled_batch),
             (self._unlabelled, CONFIG.unlabelled_batch),
         ):
             chosen = torch.randint(0, len(frames), (count,), generator=self._generator, device=self._device)
-            images.append(normalised(frames.images[chosen]))
+            images.append(frames.images[chosen])
             cameras.append(frames.cameras[chosen])
+        normalised(images[1])
         return torch.cat(images), join_cameras(*cameras)
 
     def augment(self) -> Tensor:

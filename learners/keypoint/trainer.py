@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from learners.keypoint.augment import augment, normalised
@@ -93,8 +93,8 @@ class KeypointTrainer:
         self.student = student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.teacher = copy.deepcopy(self.student).eval().requires_grad_(False)
         # Compiled for speed; the plain modules keep the names of their parameters.
-        self._see = torch.compile(self.student) if compiled else self.student
-        self._teach = torch.compile(self.teacher) if compiled else self.teacher
+        self._see = torch.compile(self.student, dynamic=False) if compiled else self.student
+        self._teach = torch.compile(self.teacher, dynamic=False) if compiled else self.teacher
         named = list(self.student.named_parameters())
         decay = config.l2 if config.l2_decoupled else 0.0
         self._optimiser = torch.optim.AdamW(
@@ -110,21 +110,21 @@ class KeypointTrainer:
         """One optimiser step (Eq. 4) on a random batch of each kind."""
         config, labelled = self.config, self._labelled
         chosen = self._draw(len(labelled), config.labelled_batch)
-        images, cameras = normalised(labelled.images[chosen]), labelled.cameras[chosen]
+        images, cameras = labelled.images[chosen], labelled.cameras[chosen]
         guess: PseudoLabels | None = None
         verdict = Verdict.WAIT
         if unlabelled is not None and len(unlabelled) > 0 and self._entry.due(self.steps):
             more = self._draw(len(unlabelled), config.unlabelled_batch)
-            extra_images, extra_cameras = normalised(unlabelled.images[more]), unlabelled.cameras[more]
+            extra_images, extra_cameras = unlabelled.images[more], unlabelled.cameras[more]
             verdict = Verdict.GO_ON
             if config.pseudo_labels == "teacher":
                 guess = self._guess(extra_images, extra_cameras)
                 verdict = self._entry.judge(self.steps, guess.points_m)
             if verdict in TRAINS:
                 images, cameras = torch.cat([images, extra_images]), join_cameras(cameras, extra_cameras)
-        images, cameras = augment(images, cameras, config.augment, self._generator)
-        log_heatmaps = self._heatmaps(self._see, images)
-        split, size_px = len(chosen), images.shape[-1]
+        taken, cameras = augment(images, cameras, config.augment, self._generator)
+        log_heatmaps = self._heatmaps(self._see, taken)
+        split, size_px = len(chosen), taken.shape[-1]
         if verdict in TRAINS and guess is None:
             size = size_px // self.network.stride
             guess = pseudo_labels(log_heatmaps[split:], cameras[split:], size, self.network, config)
@@ -182,9 +182,9 @@ class KeypointTrainer:
         return StepReport(supervised, unsupervised, gate_open, self._entry.plausible, self._entry.recoveries)
 
     @torch.no_grad()
-    def _guess(self, images: Float[Tensor, "batch views 3 height width"], cameras: Cameras) -> PseudoLabels:
+    def _guess(self, images: UInt8[Tensor, "batch views height width 3"], cameras: Cameras) -> PseudoLabels:
         """The teacher's keypoints on clean images."""
-        heatmaps = self._heatmaps(self._teach, images)
+        heatmaps = self._heatmaps(self._teach, normalised(images))
         return pseudo_labels(heatmaps, cameras, self.network.heatmap_size, self.network, self.config)
 
     def _loss(

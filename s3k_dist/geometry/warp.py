@@ -109,11 +109,9 @@ def warp_images(
     height, width = height or images.shape[-2], width or images.shape[-1]
     back = invert_affine(affine.to(images.dtype))
     # grid_sample counts from -1 to 1 over the image's outer edges: u = (x + 1) W / 2 - 1/2.
-    half_in = images.new_tensor([images.shape[-1] / 2, images.shape[-2] / 2])
-    half_out = images.new_tensor([width / 2, height / 2])
-    linear = back[..., :2] * (half_out / half_in[:, None])
-    middle_in, middle_out = half_in - 0.5, half_out - 0.5
-    offset = ((back[..., :2] @ middle_out[:, None])[..., 0] + back[..., 2] - middle_in) / half_in
-    theta = torch.cat([linear, offset[..., None]], dim=-1)
-    grid = F.affine_grid(theta, [*images.shape[:2], height, width], align_corners=False)
+    half = images.new_tensor([images.shape[-1] / 2, images.shape[-2] / 2])
+    down, across, offset = back[..., 1] / half, back[..., 0] / half, (back[..., 2] + 0.5) / half - 1
+    rows = torch.arange(height, dtype=images.dtype, device=images.device)[:, None, None] * down[:, None, None]
+    columns = torch.arange(width, dtype=images.dtype, device=images.device)[:, None] * across[:, None, None]
+    grid = columns + (rows + offset[:, None, None])
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
