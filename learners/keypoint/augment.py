@@ -63,17 +63,15 @@ def _take(
     crop: int,
 ) -> Float[Tensor, "images 3 crop crop"]:
     """The images that the warped cameras would have taken."""
-    plain = plain.flatten()
     taken = torch.empty((len(images), 3, crop, crop), device=images.device)
-    if plain.any():
-        corners = (-warp.shift_px.flatten(0, 1)[plain]).int().tolist()
-        whole = zip(images[plain], corners, strict=True)
-        taken[plain] = normalised(
-            torch.stack([image[top : top + crop, left : left + crop] for image, (left, top) in whole])
-        )
-    if not plain.all():
-        affine = warp.affine(cameras).flatten(0, 1)[~plain]
-        taken[~plain] = warp_images(normalised(images[~plain]), affine, crop, crop)
+    whole, moved = plain.flatten().nonzero()[:, 0], (~plain).flatten().nonzero()[:, 0]
+    if len(whole):
+        corners = zip(whole.tolist(), (-warp.shift_px.flatten(0, 1)[whole]).int().tolist(), strict=True)
+        cut = [images[index, top : top + crop, left : left + crop] for index, (left, top) in corners]
+        taken.index_copy_(0, whole, normalised(torch.stack(cut)))
+    if len(moved):
+        affine = warp.affine(cameras).flatten(0, 1)[moved]
+        taken.index_copy_(0, moved, warp_images(normalised(images.index_select(0, moved)), affine, crop, crop))
     return taken
 
 

@@ -7,7 +7,7 @@ centres average to ``stride * (h + 1/2) - 1/2``, so pixels and cells convert wit
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -57,8 +57,9 @@ def gaussian_log_target(
 def decode(log_heatmap: Float[Tensor, "*batch cells"], height: int, width: int, *, stride: int) -> Decoded:
     """Soft-argmax over the whole map, as published (section 3.2): mean in image pixels, standard deviation in cells."""
     probability = log_heatmap.exp().unflatten(-1, (height, width))
-    mean, variance = _moments(probability)
-    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt(), probability.sum((-2, -1)))
+    row, column = probability.sum(-2), probability.sum(-1)
+    mean, variance = _moments(row, column)
+    return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt(), row.sum(-1))
 
 
 def decode_peak(
@@ -70,29 +71,30 @@ def decode_peak(
     the peak does not notice; the deviation does, so Eq. 5 still trusts such a map less.
     """
     probability = log_heatmap.exp().unflatten(-1, (height, width))
-    _, variance = _moments(probability)
+    _, variance = _moments(probability.sum(-2), probability.sum(-1))
     peak = log_heatmap.argmax(-1)
-    row, column = peak.div(width, rounding_mode="floor"), peak % width
     reach = round(3 * sigma)
-    down = torch.arange(height, device=peak.device)
-    across = torch.arange(width, device=peak.device)
-    near = ((down - row[..., None]).abs() <= reach)[..., :, None] & ((across - column[..., None]).abs() <= reach)[
-        ..., None, :
-    ]
-    local = probability * near
-    mass = local.sum((-2, -1))
-    mean, _ = _moments(local / mass[..., None, None])
+    near_rows = _near(peak.div(width, rounding_mode="floor"), height, reach).to(probability.dtype)
+    near_columns = _near(peak % width, width, reach).to(probability.dtype)
+    # The part near the peak is only ever needed summed along an axis: two products instead of a masked copy.
+    row = (near_rows[..., None, :] @ probability)[..., 0, :] * near_columns
+    column = (probability @ near_columns[..., None])[..., 0] * near_rows
+    mass = row.sum(-1)
+    mean, _ = _moments(row / mass[..., None], column / mass[..., None])
     return Decoded(pixels_from_cells(mean, stride), variance.clamp_min(0).sqrt(), mass)
 
 
+def _near(peak: Int[Tensor, "*batch"], cells: int, reach: int) -> Bool[Tensor, "*batch {cells}"]:
+    """Which cells of an axis are within ``reach`` of the peak."""
+    return (torch.arange(cells, device=peak.device) - peak[..., None]).abs() <= reach
+
+
 def _moments(
-    probability: Float[Tensor, "*batch height width"],
+    row: Float[Tensor, "*batch width"], column: Float[Tensor, "*batch height"]
 ) -> tuple[Float[Tensor, "*batch 2"], Float[Tensor, "*batch"]]:
-    """Mean (u, v) in cells, and the variance along one axis."""
-    height, width = probability.shape[-2:]
-    across = torch.arange(width, dtype=probability.dtype, device=probability.device)
-    down = torch.arange(height, dtype=probability.dtype, device=probability.device)
-    row, column = probability.sum(-2), probability.sum(-1)
+    """Mean (u, v) in cells, and the variance along one axis, of the distribution with these marginals."""
+    across = torch.arange(row.shape[-1], dtype=row.dtype, device=row.device)
+    down = torch.arange(column.shape[-1], dtype=column.dtype, device=column.device)
     mean_u, mean_v = (row * across).sum(-1), (column * down).sum(-1)
     variance_u = (row * (across - mean_u[..., None]).square()).sum(-1)
     variance_v = (column * (down - mean_v[..., None]).square()).sum(-1)

@@ -41,7 +41,7 @@ def test_whatever_the_noise_and_the_guess_of_it_ninety_percent_of_other_frames_a
 ) -> None:
     network = NetworkConfig(keypoint_names=NAMES, image_size_px=64, channels=(8, 8), residual_blocks=0)
     strengths = (noise_px, 0.5 * noise_px)
-    fitted_on, judged_on = detections(300, strengths, seed), detections(300, strengths, seed + 1000)
+    fitted_on, judged_on = detections(1500, strengths, seed), detections(1500, strengths, seed + 1000)
     scale = fit_scale(squared_distance(detector(network, guess * noise_px), fitted_on))
     found = reliability(detector(network, guess * noise_px, scale), judged_on)
     assert found.coverage_90 == pytest.approx(0.9, abs=0.05)
