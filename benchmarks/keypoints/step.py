@@ -9,13 +9,13 @@ from torch import Tensor
 from actors.sim.scenes.rig import Rig
 from benchmarks.keypoints.floors import Cost, cost
 from benchmarks.keypoints.timing import Timing, interleaved
-from learners.keypoint.augment import augment, normalised
+from learners.keypoint.augment import augment
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames, join_cameras
 from learners.keypoint.pseudo_labels import pseudo_labels
 from learners.keypoint.recipes import S3K, changed
 from learners.keypoint.trainer import KeypointTrainer, Precision
 from s3k_dist.geometry.projection import Cameras
-from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
+from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig, normalised
 
 KEYPOINTS = ("top_left", "top_right", "bottom_left")
 FRAMES = 32  # of each kind, to draw batches from

@@ -7,12 +7,7 @@ from torch import Tensor
 from learners.keypoint.config import AugmentConfig
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.warp import CameraWarp, warp_images
-
-
-def normalised(images: UInt8[Tensor, "*batch height width 3"]) -> Float[Tensor, "*batch 3 height width"]:
-    """Bytes to what the network sees: RGB in [-0.5, 0.5], channels before pixels."""
-    # Bytes change places, not floats: a sixth of the time.
-    return images.movedim(-1, -3).contiguous().float().div_(255).sub_(0.5)
+from s3k_dist.keypoints.network import normalised
 
 
 def augment(

@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from learners.keypoint.augment import augment, normalised
+from learners.keypoint.augment import augment
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames, join_cameras
 from learners.keypoint.collapse import UnlabelledEntry, Verdict
 from learners.keypoint.config import TrainerConfig
 from learners.keypoint.pseudo_labels import PseudoLabels, pseudo_labels
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.keypoints.loss import supervised_loss, total_loss
-from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
+from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig, normalised
 
 Precision = Literal["fp32", "bf16"]
 TRAINS = (Verdict.ENTER, Verdict.GO_ON)

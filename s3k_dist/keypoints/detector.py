@@ -14,7 +14,7 @@ from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate_robust
 from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
-from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
+from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig, normalised
 from s3k_dist.weights import WeightsRegistry
 
 MODEL_KIND = "keypoints"
@@ -164,7 +164,7 @@ class KeypointDetector:
     def heatmaps(self, images: Tensor) -> Float[Tensor, "frames views keypoints cells"]:
         """Log-probabilities; ``images`` are RGB uint8, shape (frames, views, height, width, 3)."""
         with torch.inference_mode():
-            flat = images.flatten(0, 1).movedim(-1, 1).float() / 255 - 0.5
+            flat = normalised(images.flatten(0, 1))
             return self._network(flat.contiguous(memory_format=torch.channels_last)).unflatten(0, images.shape[:2])
 
     def _noise_of(

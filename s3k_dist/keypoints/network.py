@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import gcd
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, cat, nn
 
@@ -38,6 +38,12 @@ class NetworkConfig(BaseModel):
     def heatmap_size(self) -> int:
         """Side of a heatmap, cells."""
         return self.image_size_px // self.stride
+
+
+def normalised(images: UInt8[Tensor, "*batch height width 3"]) -> Float[Tensor, "*batch 3 height width"]:
+    """Bytes to what the network sees: RGB in [-0.5, 0.5], channels before pixels."""
+    # In this order and in place: turning the bytes around first takes 25 times as long.
+    return images.float().div_(255).sub_(0.5).movedim(-1, -3)
 
 
 class KeypointNetwork(nn.Module):

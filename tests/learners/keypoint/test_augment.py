@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from learners.keypoint.augment import augment, normalised, occlude, recolour
+from learners.keypoint.augment import augment, occlude, recolour
 from learners.keypoint.config import AugmentConfig
 from s3k_dist.geometry.projection import Cameras, project
+from s3k_dist.keypoints.network import normalised
 from tests.scenes import ring
 
 SIZE = 128

@@ -5,7 +5,6 @@ import io
 import pytest
 import torch
 
-from learners.keypoint.augment import normalised
 from learners.keypoint.batches import UnlabelledFrames
 from learners.keypoint.collapse import OBSERVED_STEPS
 from learners.keypoint.config import AugmentConfig, TrainerConfig
@@ -17,7 +16,7 @@ from s3k_dist.geometry.projection import project
 from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.keypoints.heatmap import gaussian_log_target
 from s3k_dist.keypoints.loss import self_supervised_loss
-from s3k_dist.keypoints.network import NetworkConfig
+from s3k_dist.keypoints.network import NetworkConfig, normalised
 from tests.learners.keypoint.conftest import SIZE_PX, Scenes, labelled
 
 PLAIN = AugmentConfig(roll_rad=0, log_zoom=0, shift_px=0, crop=1, plain=1, contrast=0, tint=0, noise=0, occlusion=0)
