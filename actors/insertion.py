@@ -33,7 +33,7 @@ class InsertionConfig(BaseModel):
         success_distance_m: sum of the three distances that counts as inserted (section 6.2).
         hold_steps: consecutive steps for which a claim must hold.
         max_residual_px: every view's re-projection residual in a claim, at 128 px (scales with the image).
-        min_confidence: every view's detection weight (Eq. 5) in a claim.
+        min_confidence: every view's detection weight in a claim.
         max_episode_s: section 6.1.
         far_m: tip to socket beyond which an episode ends; farther out the plug leaves the views.
         lost_steps: consecutive steps with an inconsistent keypoint after which an episode ends.

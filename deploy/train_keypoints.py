@@ -20,7 +20,7 @@ from learners.keypoint.config import TrainerConfig
 from learners.keypoint.data import UnlabelledPool, labelled_frames
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
 from learners.keypoint.learner import DAMAGED
-from learners.keypoint.recipes import RECIPES
+from learners.keypoint.recipes import RECIPES, sigma_of
 from learners.keypoint.trainer import KeypointTrainer
 from s3k_dist.atomic import write_atomic
 from s3k_dist.datasets.folder import DatasetFolder
@@ -68,7 +68,7 @@ class Training:
             raise ConfigError(f"unknown recipe {self.recipe!r}; there are {', '.join(sorted(RECIPES))}")
         if self.steps < 1 or self.seed < 0:
             raise ConfigError(f"expected 1 step or more and a seed of 0 or more; got {self.steps} and {self.seed}")
-        tree = RECIPES[self.recipe].model_dump() | {"anneal_steps": self.steps}
+        tree = RECIPES[self.recipe].trainer.model_dump() | {"anneal_steps": self.steps}
         for setting in self.settings:
             set_value(tree, setting)
         return validated(TrainerConfig, tree, f"recipe {self.recipe!r}")
@@ -92,7 +92,13 @@ def train(training: Training, out: Path) -> int:
     if labels is None or not labels.of_split("train"):
         raise StorageError(f"{training.data} has no labels of split train to learn from; docs/data.md says how to add")
     labelled = labelled_frames(reader, labels.of_split("train"), labels.keypoints)
-    network = NetworkConfig(keypoint_names=labels.keypoints, image_size_px=_side_px(labelled))
+    size_px = _side_px(labelled)
+    network = NetworkConfig(
+        keypoint_names=labels.keypoints,
+        image_size_px=size_px,
+        sigma=sigma_of(size_px),
+        **RECIPES[training.recipe].network,
+    )
     _require_memory(reader, labelled)
     held_out = None
     if labels.of_split("held_out"):

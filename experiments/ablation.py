@@ -46,7 +46,10 @@ def grid(preset: str) -> Mapping[str, Training]:
         PUBLISHED: training(NO_WARM_START, recipe="paper"),
         WIDE: training({}, network={"sigma": 2.0}),
     }
-    return cells | {_name(left_out): training(WITHOUT[left_out]) for left_out in WITHOUT}
+    for left_out, settings in WITHOUT.items():
+        of_trainer = {name: value for name, value in settings.items() if name != "network"}
+        cells[_name(left_out)] = training(of_trainer, network=settings.get("network", {}))
+    return cells
 
 
 def page(results: Results) -> str:

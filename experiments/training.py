@@ -63,7 +63,7 @@ class Training:
         steps: of the optimiser.
         recipe: one of ``RECIPES``.
         settings: changes to the recipe.
-        network: fields of ``NetworkConfig`` beside names and size.
+        network: fields of ``NetworkConfig`` beside names, size and what the recipe says.
         seed: of weights and batches.
         labels_of: where the labels come from, if not from ``data``.
         compiled: ``torch.compile`` the network.
@@ -85,7 +85,7 @@ class Training:
 
     def config(self) -> TrainerConfig:
         """The recipe with its changes, annealed over the whole training."""
-        return changed(RECIPES[self.recipe], {"anneal_steps": self.steps, **self.settings})
+        return changed(RECIPES[self.recipe].trainer, {"anneal_steps": self.steps, **self.settings})
 
 
 def train(training: Training, data_root: Path, checkpoint: Path, slice_s: float | None = None) -> dict[str, Any] | None:
@@ -106,7 +106,9 @@ def train(training: Training, data_root: Path, checkpoint: Path, slice_s: float 
     labels = labelled(labels_folder, "train", training.labelled).to(device)
     frames = unlabelled(folder, training.unlabelled).to(device) if training.unlabelled else None
     network = NetworkConfig(
-        keypoint_names=keypoints_of(labels_folder), image_size_px=training.data.spec.size_px, **training.network
+        keypoint_names=keypoints_of(labels_folder),
+        image_size_px=training.data.spec.size_px,
+        **{**RECIPES[training.recipe].network, **training.network},
     )
     trainer = KeypointTrainer(
         network,

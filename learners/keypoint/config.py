@@ -66,9 +66,6 @@ class TrainerConfig(BaseModel):
             every view, as published.
         gate_residual_px: an estimate counts only if its views agree within this mean residual, at 128 px (scales with
             the image); None lets every estimate pass, as published.
-        sharpness: what a heatmap's weight in Eq. 2 and its confidence are: its ``width`` over the whole map, as
-            published (Eq. 5); or its ``mass`` near the peak. With a narrow sigma a stray percent far away makes a map
-            too wide for Eq. 5, and the frames from which there is most to learn are never believed.
         gate_confidence: and if the heatmaps of those views have at least this mean confidence.
         max_gradient_norm: gradients are scaled down to it.
     """
@@ -90,7 +87,6 @@ class TrainerConfig(BaseModel):
     pseudo_labels: Literal["teacher", "student"] = "teacher"
     teacher_decay: float = Field(0.995, ge=0, lt=1)
     decoding: Literal["peak", "map"] = "peak"
-    sharpness: Literal["width", "mass"] = "width"
     outlier_px: float | None = Field(None, gt=0)
     gate_residual_px: float | None = Field(4.0, gt=0)
     gate_confidence: float = Field(0.5, ge=0, le=1)

@@ -20,7 +20,7 @@ class Detections:
 
     Attributes:
         pixels: where each view found each keypoint.
-        weights: of each detection (Eq. 5).
+        weights: of each detection in Eq. 2.
         cameras: leading shape (F, V).
         truth_m: true keypoints, world frame, metres.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 from learners.keypoint.config import TrainerConfig
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import reprojection_residual, triangulate, triangulate_robust
-from s3k_dist.keypoints.heatmap import decode, decode_peak, detection_weight
+from s3k_dist.keypoints.heatmap import decode, decode_peak, sharpness_of
 from s3k_dist.keypoints.network import NetworkConfig
 
 
@@ -30,7 +30,7 @@ def pseudo_labels(
     network: NetworkConfig,
     config: TrainerConfig,
 ) -> PseudoLabels:
-    """Eq. 2 with the weights of Eq. 5; believed where the views it rests on agree and are sharp.
+    """Eq. 2, believed where the views it rests on agree and are sharp.
 
     Args:
         log_heatmaps: of all views.
@@ -43,7 +43,7 @@ def pseudo_labels(
         decoded = decode_peak(log_heatmaps.float(), size, size, sigma=network.sigma, stride=network.stride)
     else:
         decoded = decode(log_heatmaps.float(), size, size, stride=network.stride)
-    weights = decoded.mass if config.sharpness == "mass" else detection_weight(decoded.deviation, sigma=network.sigma)
+    weights = sharpness_of(decoded, network.sharpness, sigma=network.sigma)
     scale = network.image_size_px / 128
     if config.outlier_px is None:
         points, used = triangulate(decoded.pixels, weights, cameras), weights

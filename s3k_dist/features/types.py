@@ -19,7 +19,7 @@ class FrameFeatures:
         positions_m: world frame, shape (K, 3), metres (Eq. 2).
         covariance_m2: world frame, shape (K, 3, 3), square metres.
         pixels: mean of each heatmap, shape (V, K, 2), pixels.
-        confidence: detection weight of Eq. 5, shape (V, K), in (0, 1).
+        confidence: of each detection, its weight in Eq. 2, shape (V, K), in (0, 1].
         residual_px: detection to re-projected position, shape (V, K), pixels.
     """
 

@@ -36,7 +36,7 @@ def triangulate_robust(
 
     Args:
         pixels: where each view detected the keypoint.
-        weights: of each detection (Eq. 5).
+        weights: of each detection, as Eq. 5 has them.
         cameras: leading shape (..., views).
         outlier_px: residual beyond which a view counts as wrong, and no more wrong.
 

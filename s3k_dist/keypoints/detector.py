@@ -1,4 +1,4 @@
-"""Frames in, keypoints with uncertainty out: the trained network, Eq. 5 and Eq. 2 in one call."""
+"""Frames in, keypoints with uncertainty out: the trained network, the weights and Eq. 2 in one call."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import covariance, reprojection_residual, triangulate_robust
-from s3k_dist.keypoints.heatmap import decode_peak, detection_weight
+from s3k_dist.keypoints.heatmap import decode_peak, sharpness_of
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig, normalised
 from s3k_dist.weights import WeightsRegistry
 
@@ -134,12 +134,12 @@ class KeypointDetector:
     def decode(
         self, images: Tensor
     ) -> tuple[Float[Tensor, "frames views keypoints 2"], Float[Tensor, "frames views keypoints"]]:
-        """Detections in each view, pixels, and their weights (Eq. 5); ``images`` as in :meth:`heatmaps`."""
+        """Detections in each view, pixels, and their weights; ``images`` as in :meth:`heatmaps`."""
         size, network = self.config.heatmap_size, self.config
         log_heatmaps = self.heatmaps(images)
         with torch.inference_mode():
             decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
-            weights = detection_weight(decoded.deviation, sigma=network.sigma)
+            weights = sharpness_of(decoded, network.sharpness, sigma=network.sigma)
             return decoded.pixels.double(), weights.double()
 
     def locate(

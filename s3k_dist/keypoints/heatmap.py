@@ -4,11 +4,13 @@ A heatmap has one cell for each ``stride`` x ``stride`` block of image pixels. C
 centres average to ``stride * (h + 1/2) - 1/2``, so pixels and cells convert without a half-pixel slip.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+Sharpness = Literal["width", "mass"]
 
 
 class Decoded(NamedTuple):
@@ -99,6 +101,18 @@ def _moments(
     variance_u = (row * (across - mean_u[..., None]).square()).sum(-1)
     variance_v = (column * (down - mean_v[..., None]).square()).sum(-1)
     return torch.stack([mean_u, mean_v], -1), (variance_u + variance_v) / 2
+
+
+def sharpness_of(decoded: Decoded, kind: Sharpness, *, sigma: float) -> Float[Tensor, "*batch"]:
+    """Weight of detections in Eq. 2, in (0, 1].
+
+    Args:
+        decoded: what was read from their heatmaps.
+        kind: ``width`` of the whole map, as published (Eq. 5), or ``mass`` near the peak. With a narrow target a stray
+            percent of probability far away is too wide for Eq. 5, and says little about the peak.
+        sigma: width of the target Gaussian, cells.
+    """
+    return decoded.mass if kind == "mass" else detection_weight(decoded.deviation, sigma=sigma)
 
 
 def detection_weight(deviation: Float[Tensor, "*batch"], *, sigma: float) -> Float[Tensor, "*batch"]:

@@ -8,6 +8,8 @@ from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, cat, nn
 
+from s3k_dist.keypoints.heatmap import Sharpness
+
 
 class NetworkConfig(BaseModel):
     """Shape of the network; travels with its weights.
@@ -19,6 +21,7 @@ class NetworkConfig(BaseModel):
         channels: of each resolution, finest first (App. A: 16 to 32). The two finest cost most.
         residual_blocks: at the lowest resolution.
         sigma: width of the target Gaussian, heatmap cells.
+        sharpness: what a detection's weight in Eq. 2, and its confidence, is (``heatmap.sharpness_of``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +31,7 @@ class NetworkConfig(BaseModel):
     channels: tuple[int, ...] = Field((16, 24, 32, 32, 32), min_length=1)
     residual_blocks: int = Field(3, ge=0)
     sigma: float = Field(2.0, gt=0)
+    sharpness: Sharpness = "width"
 
     @property
     def stride(self) -> int:

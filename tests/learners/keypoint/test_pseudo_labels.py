@@ -11,10 +11,11 @@ from s3k_dist.keypoints.network import NetworkConfig
 from tests.scenes import ring
 
 SIZE_PX, CELLS, SIGMA = 128, 64, 1.0
-NETWORK = NetworkConfig(keypoint_names=("one",), image_size_px=SIZE_PX, sigma=SIGMA)
+WIDTH = NetworkConfig(keypoint_names=("one",), image_size_px=SIZE_PX, sigma=SIGMA)
+MASS = WIDTH.model_copy(update={"sharpness": "mass"})
 POINT = torch.tensor([[[0.02, -0.01, 0.03]]])
-PUBLISHED = TrainerConfig(decoding="map", outlier_px=None, gate_residual_px=None, sharpness="width")
-OURS = TrainerConfig(decoding="peak", outlier_px=3.0, gate_residual_px=2.0, gate_confidence=0.25, sharpness="mass")
+PUBLISHED = TrainerConfig(decoding="map", outlier_px=None, gate_residual_px=None)
+OURS = TrainerConfig(decoding="peak", outlier_px=3.0, gate_residual_px=2.0, gate_confidence=0.25)
 
 
 def cameras() -> Cameras:
@@ -32,8 +33,9 @@ def seen(*, off_px: float = 0.0, stray: float = 0.0) -> torch.Tensor:
     return ((1 - stray) * here + stray * elsewhere + 1e-12).log()
 
 
-def guess(log_heatmaps: torch.Tensor, config: TrainerConfig) -> PseudoLabels:
-    return pseudo_labels(log_heatmaps, cameras(), CELLS, NETWORK, config)
+def guess(log_heatmaps: torch.Tensor, config: TrainerConfig, network: NetworkConfig | None = None) -> PseudoLabels:
+    network = network or (WIDTH if config is PUBLISHED else MASS)
+    return pseudo_labels(log_heatmaps, cameras(), CELLS, network, config)
 
 
 def off_mm(found: PseudoLabels) -> float:
@@ -65,7 +67,7 @@ def test_without_robust_triangulation_the_gate_refuses_a_wrong_view() -> None:
 
 def test_a_stray_tenth_is_sharp_enough_by_mass_and_too_wide_for_the_width() -> None:
     by_mass = guess(seen(stray=0.1), OURS)
-    by_width = guess(seen(stray=0.1), OURS.model_copy(update={"sharpness": "width", "gate_confidence": 0.5}))
+    by_width = guess(seen(stray=0.1), OURS.model_copy(update={"gate_confidence": 0.5}), WIDTH)
     assert off_mm(by_mass) < 0.2
     assert by_mass.trust.item() == 1
     assert by_width.trust.item() == 0

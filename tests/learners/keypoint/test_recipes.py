@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from learners.keypoint.recipes import PAPER, RECIPES, S3K, WITHOUT, changed, without
+from learners.keypoint.recipes import PAPER, RECIPES, S3K, WITHOUT, changed, sigma_of, without
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
@@ -11,7 +11,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert PAPER.warm_start_steps == 0
     assert PAPER.pseudo_labels == "student"
     assert PAPER.decoding == "map"
-    assert PAPER.sharpness == "width"
+    assert RECIPES["paper"].network == {"sharpness": "width"}
     assert PAPER.outlier_px is None
     assert PAPER.gate_residual_px is None
     assert not PAPER.l2_decoupled
@@ -20,8 +20,11 @@ def test_the_papers_recipe_is_the_papers() -> None:
 
 @pytest.mark.parametrize("ingredient", WITHOUT)
 def test_every_ingredient_can_be_left_out_alone(ingredient: str) -> None:
-    left_out, whole = without(S3K, ingredient).model_dump(), S3K.model_dump()
+    recipe = without(RECIPES["s3k"], ingredient)
+    left_out, whole = recipe.trainer.model_dump(), S3K.model_dump()
     differing = {name for name in whole if left_out[name] != whole[name]}
+    if recipe.network != RECIPES["s3k"].network:
+        differing.add("network")
     assert differing == set(WITHOUT[ingredient]), "that ingredient, and nothing else"
     same = whole["augment"].keys() - set(WITHOUT[ingredient].get("augment", {}))
     assert all(left_out["augment"][name] == whole["augment"][name] for name in same)
@@ -29,6 +32,11 @@ def test_every_ingredient_can_be_left_out_alone(ingredient: str) -> None:
 
 def test_a_setting_that_no_recipe_has_is_refused() -> None:
     with pytest.raises(ValidationError, match="blur"):
-        changed(RECIPES["s3k"], {"augment": {"blur": 1}})
+        changed(S3K, {"augment": {"blur": 1}})
     with pytest.raises(ValidationError, match="learning"):
-        changed(RECIPES["paper"], {"learning": 1})
+        changed(PAPER, {"learning": 1})
+
+
+def test_a_target_is_a_hundredth_of_the_image_but_not_narrower_than_the_grid_can_show() -> None:
+    assert sigma_of(400) == 2.0
+    assert sigma_of(128) == sigma_of(64) == 0.7
