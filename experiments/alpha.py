@@ -11,7 +11,7 @@ from actors.sim.scenes.simulate import LabelPlan
 from experiments.budget import BUDGETS, NO_WARM_START
 from experiments.domain_shift import unseen_distractors
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
+from experiments.pages import SERIES, axes, foot, line, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -67,12 +67,10 @@ def page(results: Results) -> str:
 
 def _fig12(results: Results) -> str:
     figure, plot = axes()
-    for recipe, line in zip(RECIPES, ("-", "--"), strict=True):
+    for recipe, dash in zip(RECIPES, ("-", "--"), strict=True):
         for colour, count in zip(SERIES, LABELLED[results.preset], strict=False):
-            found = [(a, results.metric(_name(recipe, count, a), "test", "rms_px")) for a in ALPHAS[results.preset]]
-            known = [(a, rms) for a, rms in found if rms is not None]
-            if known:
-                plot.plot(*zip(*known, strict=True), f"o{line}", color=colour, label=f"{recipe}, {count} labelled")
+            points = [(a, results.metric(_name(recipe, count, a), "test", "rms_px")) for a in ALPHAS[results.preset]]
+            line(plot, points, f"o{dash}", colour, f"{recipe}, {count} labelled")
     plot.set(xlabel="alpha", ylabel="RMS error, px", title="As Fig. 12")
     log_axes(plot, ALPHAS[results.preset])
     plot.legend(frameon=False)

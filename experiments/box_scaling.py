@@ -12,7 +12,7 @@ from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan
 from experiments.budget import BUDGETS
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
+from experiments.pages import SERIES, axes, foot, line, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import SPOILT_METRIC, Training
 from learners.keypoint.calibration import COVERAGE_METRIC
@@ -131,9 +131,7 @@ def _fig4(results: Results, labelled: Sequence[int], unlabelled: Sequence[int]) 
     figure, plot = axes()
     for colour, more in zip(SERIES, unlabelled, strict=False):
         points = [(n, _mean(results, [_name("tilt", n, more, s) for s in SEEDS], "rms_px")) for n in labelled]
-        known = [(n, rms) for n, rms in points if rms is not None]
-        if known:
-            plot.plot(*zip(*known, strict=True), "o-", color=colour, label=f"{more:,} unlabelled")
+        line(plot, points, "o-", colour, f"{more:,} unlabelled")
     plot.set(xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 4")
     log_axes(plot, labelled)
     plot.legend(frameon=False)

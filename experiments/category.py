@@ -11,7 +11,7 @@ from actors.sim.scenes.shoes import HELD_OUT_SHOES, TRAINING_SHOES
 from actors.sim.scenes.simulate import LabelPlan
 from experiments.budget import BUDGETS
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, number, pixels_at_400, save, table
+from experiments.pages import SERIES, axes, foot, line, number, pixels_at_400, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -77,10 +77,8 @@ def _figure(results: Results, size_px: int) -> str:
     figure, plot = axes()
     plot.plot(SHOES, [PAPER[count][1] for count in SHOES], "s--", color=SERIES[5], label="test, paper")
     for colour, name in ((SERIES[1], "held-out shoes"), (SERIES[0], "training shoes")):
-        found = [(n, pixels_at_400(results.metric(_name(n), name, "rms_px"), size_px)) for n in SHOES]
-        known = [(n, rms) for n, rms in found if rms is not None]
-        if known:
-            plot.plot(*zip(*known, strict=True), "o-", color=colour, label=f"{name}, ours")
+        points = [(n, pixels_at_400(results.metric(_name(n), name, "rms_px"), size_px)) for n in SHOES]
+        line(plot, points, "o-", colour, f"{name}, ours")
     plot.set(xlabel="labelled shoes", ylabel="RMS error, px of 400", title="As Table 1", ylim=(0, None))
     plot.legend(frameon=False)
     return save(figure, f"category_{results.preset}")

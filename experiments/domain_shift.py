@@ -11,7 +11,7 @@ from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelMode, LabelPlan
 from experiments.budget import BUDGETS, Budget
 from experiments.grid import Experiment, Results
-from experiments.pages import SERIES, axes, foot, log_axes, number, save, table
+from experiments.pages import SERIES, axes, foot, line, log_axes, number, save, table
 from experiments.scene_data import SceneData
 from experiments.training import Training
 
@@ -101,12 +101,9 @@ def _fig6(results: Results) -> str:
     labelled, unlabelled = SIZES[results.preset]
     figure, plot = axes()
     for colour, more in zip(SERIES, unlabelled, strict=False):
-        for mode, line in (("start", "--"), ("full", "-")):
-            found = [(n, results.metric(_name(mode, n, more), "test", "rms_px")) for n in labelled]
-            known = [(n, rms) for n, rms in found if rms is not None]
-            if known:
-                style = f"o{line}" if mode == "full" else f"s{line}"
-                plot.plot(*zip(*known, strict=True), style, color=colour, label=f"{more:,} unlabelled, {mode}")
+        for mode, style in (("start", "s--"), ("full", "o-")):
+            points = [(n, results.metric(_name(mode, n, more), "test", "rms_px")) for n in labelled]
+            line(plot, points, style, colour, f"{more:,} unlabelled, {mode}")
     plot.set(xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 6")
     log_axes(plot, labelled)
     plot.legend(frameon=False)

@@ -1,7 +1,7 @@
 """Parts that the experiments' pages share: tables, figures in the report's colours."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -37,6 +37,13 @@ def axes(width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
     plot.grid(color="#e6e2da", linewidth=0.8)
     plot.set_axisbelow(True)
     return figure, plot
+
+
+def line(plot: Axes, points: Iterable[tuple[float, float | None]], style: str, colour: str, label: str) -> None:
+    """Draw a line through the points that are known; none where nothing is."""
+    known = [(x, y) for x, y in points if y is not None]
+    if known:
+        plot.plot(*zip(*known, strict=True), style, color=colour, label=label)
 
 
 def log_axes(plot: Axes, ticks: Sequence[float]) -> None:

@@ -1,6 +1,7 @@
 """A tiny experiment from end to end: data, training, interruption, results, page."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from actors.sim.scenes.simulate import LabelPlan
 from experiments.grid import Experiment, Results
 from experiments.pages import foot, number, table
 from experiments.scene_data import SceneData
-from experiments.training import Training, train
+from experiments.training import SPOILT_METRIC, Training, train
 
 BOX = SceneSpec("box", 1, 64)
 TEST = SceneData(SceneSpec("box", 2, 64), 3, LabelPlan(held_out=3))
@@ -104,3 +105,39 @@ def test_every_cell_of_the_papers_experiments_has_a_valid_recipe(experiment: str
         assert cell.config().anneal_steps == cell.steps, name
         assert all(test.spec.seed != cell.data.spec.seed for test in cell.tests.values()), "held out"
         assert "/" not in name
+
+
+def judged(number: float) -> dict[str, float]:
+    """What a cell's test set says, the same for every metric."""
+    names = ("rms_px", "median_px", "median_mm", "p95_mm", "coverage_90")
+    return dict.fromkeys((*names, *(SPOILT_METRIC + kind for kind in ("noise", "blackout", "another frame"))), number)
+
+
+@pytest.mark.parametrize("experiment", ["box_scaling", "domain_shift", "category", "alpha", "ablation"])
+@pytest.mark.parametrize("preset", ["cpu", "paper"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_page_is_made_of_whatever_cells_are_done(experiment: str, preset: str, share: float) -> None:
+    module = __import__(f"experiments.{experiment}", fromlist=["grid", "page"])
+    cells = module.grid(preset)
+    done = list(cells)[: round(share * len(cells))]
+    results = Results(
+        experiment,
+        preset,
+        {
+            name: {
+                "metrics": {test: judged(1.25 + index) for test in cells[name].tests},
+                "training_s": 60.0,
+                "core_s": 60.0 * (index + 1),
+                "machine": "a machine, no GPU",
+                "curve": [{"gate_open": 0.5, "plausible": 0.75, "recoveries": 0}],
+            }
+            for index, name in enumerate(done)
+        },
+        tuple(name for name in cells if name not in done),
+    )
+    text = module.page(results)
+    assert f"{len(done)} trainings, of 1 to {len(done)} minutes of one core" in text
+    assert ("Not run: " in text) == (share < 1)
+    pictures = re.findall(r"\]\(\.\./(images/[^)]+)\)", text)
+    assert all(Path("docs", picture).stat().st_size > 5000 for picture in pictures)
+    assert pictures or experiment == "ablation"
