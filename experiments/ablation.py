@@ -70,8 +70,8 @@ def page(results: Results) -> str:
             [
                 "# What each ingredient is worth",
                 foot(results, f"python -m experiments.ablation --preset {results.preset}"),
-                f"The box, {LABELLED} labelled frames, all unlabelled ones, a short training; held-out scenes. A step of "
-                f"the whole recipe sees {batch['labelled_batch']} labelled and {batch['unlabelled_batch']} others. "
+                f"The box, {LABELLED} labelled frames, all unlabelled ones, a short training; held-out scenes. A step "
+                f"sees {batch['labelled_batch']} labelled and {batch['unlabelled_batch']} unlabelled frames. "
                 "One seed: factors between about 0.9 and 1.1 say nothing.",
                 table(HEADER, rows),
                 "Believed: the share of unlabelled keypoints that passed the gate in the last step. Plausible: the "
