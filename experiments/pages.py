@@ -15,6 +15,7 @@ from s3k_dist.folders import make_folder
 
 mpl.use("Agg")
 IMAGES = Path("docs/images")
+NAMED = 4  # of the cells that are missing
 SERIES = ("#0a6c9e", "#c2570c", "#7a4fa3", "#3f7d3a", "#8a6d1f", "#666b75")
 
 
@@ -70,11 +71,13 @@ def foot(results: Results, command: str) -> str:
     on_cpu = all("no GPU" in machine for machine in machines)
     seconds = [float(cell["core_s" if on_cpu else "training_s"]) for cell in results.cells.values()]
     text = (
-        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. {len(seconds)} trainings, of "
+        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. Trainings: {len(seconds)}, of "
         f"{min(seconds) / 60:.0f} to {max(seconds) / 60:.0f} minutes {'of one core' if on_cpu else 'each'}."
     )
-    if results.missing:
+    if 0 < len(results.missing) <= NAMED:
         text += f" Not run: {', '.join(results.missing)}."
+    elif results.missing:
+        text += f" Not run: {len(results.missing)} more (`--list` names them)."
     return text
 
 

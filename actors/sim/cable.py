@@ -26,12 +26,14 @@ class CableSpec:
         bending_stiffness: EI, N m^2; 6e-4 sags 18 mm when held level.
         clearance_m: radial, between pin and hole.
         friction: of everything that touches.
+        hole_tilt_rad: of the hole from the vertical, towards +x; pi / 2 is a horizontal hole.
     """
 
     free_length_m: float = 0.05
     bending_stiffness: float = 6e-4
     clearance_m: float = 0.0012
     friction: float = 0.15
+    hole_tilt_rad: float = 0.0
 
 
 def gripper_with_cable(spec: CableSpec) -> str:

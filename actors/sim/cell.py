@@ -20,6 +20,7 @@ HOME_M = np.array([0.0, 0.0, 0.165])
 REACH_M = np.array([[-0.15, -0.15, 0.03], [0.15, 0.15, 0.3]])
 MAX_LEAD_M = 0.01  # the set-point stays this near the hand, or blocked motion would wind up
 MAX_TILT_RAD = 1.0
+SOCKET_REACH_M = 0.026  # of its foot, to the side
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Randomisation:
         socket_m: socket position on the table, each axis.
         gripper_m: gripper start, each axis.
         tilt_rad: gripper start, each axis.
+        hole_rad: direction of the hole, about x and y.
     """
 
     bend_rad: float = np.radians(35.0)
     socket_m: float = 0.02
     gripper_m: float = 0.01
     tilt_rad: float = np.radians(10.0)
+    hole_rad: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class CableCellSpec:
         scene_seed: textures and clutter.
         cable: what is held and where it goes.
         randomisation: of each episode's start.
+        decoys: plugs and sockets that are not the task's lie about.
     """
 
     cell_id: str = "cell0"
@@ -56,6 +60,7 @@ class CableCellSpec:
     scene_seed: int = 0
     cable: CableSpec = field(default_factory=CableSpec)
     randomisation: Randomisation = field(default_factory=Randomisation)
+    decoys: bool = False
 
 
 class CableCell:
@@ -102,6 +107,11 @@ class CableCell:
         self._target_rad = rng.uniform(-spread.tilt_rad, spread.tilt_rad, 3)
         data.qpos[:3] = data.ctrl[:3] = self._target_m
         data.qpos[3:6] = data.ctrl[3:6] = self._target_rad
+        lean = np.array([0.0, self._spec.cable.hole_tilt_rad, 0.0])
+        lean[:2] += rng.uniform(-spread.hole_rad, spread.hole_rad, 2)
+        data.mocap_quat[0] = _quaternion(lean)
+        # A leaning socket would sink into the table with its lower edge.
+        data.mocap_pos[0, 2] = SOCKET_REACH_M * np.sin(np.linalg.norm(lean))
         mujoco.mj_step(model, data, nstep=round(SETTLE_S / TIMESTEP_S))
         mujoco.mj_forward(model, data)
         return self.observe()
@@ -138,9 +148,9 @@ class CableCell:
     def truth(self) -> InsertionTruth:
         """True keypoints, as a person labels them, and true depth."""
         position = {name: self._data.site_xpos[site].copy() for name, site in self._sites.items()}
-        into_hole = np.array([0.0, 0.0, -1.0])
-        depth_m = float((position["tip"] - position["opening"]) @ into_hole)
-        lateral_m = np.linalg.norm((position["tip"] - position["opening"])[:2])
+        from_opening, into_hole = position["tip"] - position["opening"], self.hole_axis()
+        depth_m = float(from_opening @ into_hole)
+        lateral_m = np.linalg.norm(from_opening - depth_m * into_hole)
         inside = depth_m > 0 and lateral_m < cable.PIN_RADIUS_M + self._spec.cable.clearance_m + 0.001
         # Section 6.2: once the tip is inside, a person clicks the opening in its place.
         tip = position["opening"] if inside else position["tip"]
@@ -152,6 +162,10 @@ class CableCell:
         """True tip and insertion axis of the plug, each of shape (3,), metres and unit: for the scripted expert."""
         tip, base = self._data.site_xpos[self._sites["tip"]], self._data.site_xpos[self._sites["base"]]
         return tip.copy(), (tip - base) / np.linalg.norm(tip - base)
+
+    def hole_axis(self) -> np.ndarray:
+        """True direction into the hole, shape (3,), unit."""
+        return -self._data.site_xmat[self._sites["opening"]].reshape(3, 3)[:, 2].copy()
 
     def gripper_m(self) -> np.ndarray:
         """True position of the grasp point, shape (3,), metres."""
@@ -191,7 +205,7 @@ class CableCell:
 
 
 def _compile(spec: CableCellSpec) -> mujoco.MjModel:
-    world = build_world(spec.scene_seed)
+    world = build_world(spec.scene_seed, decoys=spec.decoys)
     text = f"""
 <mujoco model="cable_cell">
  <compiler angle="degree"/>
@@ -216,6 +230,14 @@ def _compile(spec: CableCellSpec) -> mujoco.MjModel:
  <actuator>{cable.gantry_actuators()}</actuator>
 </mujoco>"""
     return mujoco.MjModel.from_xml_string(text, assets=world.files)
+
+
+def _quaternion(rotation_rad: np.ndarray) -> np.ndarray:
+    """Of a rotation vector; (w, x, y, z)."""
+    angle, quaternion = float(np.linalg.norm(rotation_rad)), np.zeros(4)
+    axis = rotation_rad / angle if angle else np.array([0.0, 0.0, 1.0])
+    mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
+    return quaternion
 
 
 def _random_bend(rng: np.random.Generator, bend_rad: float) -> np.ndarray:

@@ -9,30 +9,30 @@ INSERT_SPEED_M_S = 0.03
 APPROACH_SPEED_M_S = 0.04
 HOVER_M = 0.008
 SEATED_M = 0.0192  # the hole is 20 mm deep; pushing on bends the cable, which levers the plug out
-INTO_HOLE = np.array([0.0, 0.0, -1.0])
 
 
 def expert_twist(cell: CableCell) -> np.ndarray:
     """Align the plug above the opening, then push: the gripper's twist, world frame, shape (6,), within the limits."""
     tip, axis = cell.plug_pose()
+    into_hole = cell.hole_axis()
     keypoints = cell.truth().keypoints_m
     base, opening = keypoints[1], keypoints[2]
-    depth = (tip - opening) @ INTO_HOLE
-    lateral = (tip - opening) - depth * INTO_HOLE
-    misaligned = np.arccos(np.clip(axis @ INTO_HOLE, -1, 1))
+    depth = (tip - opening) @ into_hole
+    lateral = (tip - opening) - depth * into_hole
+    misaligned = np.arccos(np.clip(axis @ into_hole, -1, 1))
     if depth > SEATED_M:
         return np.zeros(6)
     if depth > 0.002:
-        aside = (base - opening) - ((base - opening) @ INTO_HOLE) * INTO_HOLE
-        tip_velocity = -2.0 * aside + INSERT_SPEED_M_S * INTO_HOLE
-        angular = 1.0 * np.cross(axis, INTO_HOLE)
+        aside = (base - opening) - ((base - opening) @ into_hole) * into_hole
+        tip_velocity = -2.0 * aside + INSERT_SPEED_M_S * into_hole
+        angular = 1.0 * np.cross(axis, into_hole)
     else:
         ready = np.linalg.norm(lateral) < 0.003 and misaligned < 0.15
         # Back off further the worse the alignment, so that the pin never drags over the rim.
         slack = 1.5 * max(0.0, float(np.linalg.norm(lateral)) - 0.002) + 0.05 * max(0.0, misaligned - 0.1)
         advance = APPROACH_SPEED_M_S if ready else ALIGN_RATE * (-(HOVER_M + min(0.03, slack)) - depth)
-        tip_velocity = -ALIGN_RATE * lateral + advance * INTO_HOLE
-        angular = 2.0 * np.cross(axis, INTO_HOLE)
+        tip_velocity = -ALIGN_RATE * lateral + advance * into_hole
+        angular = 2.0 * np.cross(axis, into_hole)
     lever = tip - cell.gripper_m()
     twist = np.concatenate([tip_velocity - np.cross(angular, lever), angular])
     # Scale the whole translation: clipping one axis would bend the path into the rim.

@@ -16,7 +16,6 @@ CAMERA_FOVY_DEG = 24.0
 LOOK_AT_M = np.array([0.0, 0.0, 0.062])
 # Azimuth, elevation in degrees. Beyond about 40 degrees of elevation the hand hides the inserted plug.
 CAMERA_DIRECTIONS_DEG = ((22.0, 18.0), (108.0, 28.0), (196.0, 16.0), (290.0, 30.0))
-CLUTTER = 9
 CLUTTER_RADIUS_M = (0.075, 0.17)
 
 
@@ -29,8 +28,28 @@ class World:
     files: dict[str, bytes]
 
 
-def build_world(seed: int) -> World:
-    """The room, its table and its clutter; the same seed gives the same bytes."""
+# A plug, a socket with its label, and a plug that stands upright: only their place tells them from the real ones.
+DECOYS = (
+    '<geom type="cylinder" class="look" size=".0045 .011" pos="0 0 .0045" euler="90 0 0" rgba=".78 .12 .1 1"/>'
+    '<geom type="cylinder" class="look" size=".0047 .0016" pos="0 -.002 .0047" euler="90 0 0" rgba=".92 .92 .9 1"/>'
+    '<geom type="cylinder" class="look" size=".0025 .009" pos="0 .02 .0045" euler="90 0 0" rgba=".85 .74 .35 1"/>',
+    '<geom type="cylinder" class="look" size=".0105 .015" pos="0 0 .015" rgba=".3 .31 .34 1"/>'
+    '<geom type="cylinder" class="look" size=".0037 .0002" pos="0 0 .0302" rgba=".03 .03 .03 1"/>'
+    '<geom type="box" class="look" size=".026 .02 .005" pos="0 0 .005" material="label2"/>'
+    '<geom type="box" class="look" size=".0165 .0165 .004" pos="0 0 .013" material="white"/>',
+    '<geom type="cylinder" class="look" size=".0045 .011" pos="0 0 .011" rgba=".78 .12 .1 1"/>'
+    '<geom type="cylinder" class="look" size=".0047 .0016" pos="0 0 .013" rgba=".92 .92 .9 1"/>'
+    '<geom type="cylinder" class="look" size=".0025 .009" pos="0 0 .031" rgba=".85 .74 .35 1"/>',
+)
+
+
+def build_world(seed: int, *, decoys: bool = False) -> World:
+    """The room, its table and its clutter; the same seed gives the same bytes.
+
+    Args:
+        seed: textures, colours and shapes.
+        decoys: plugs and sockets among the clutter that look like those of the task.
+    """
     rng = np.random.default_rng(seed)
     files = {
         "wood.png": textures.wood(rng),
@@ -49,7 +68,7 @@ def build_world(seed: int) -> World:
         '<material name="white" rgba="1 1 1 1" specular=".5" shininess=".5"/>'
         '<material name="frame" rgba=".6 .62 .64 1" specular=".7" shininess=".6"/>'
     )
-    body = _room() + _table() + _posts() + _cameras() + _clutter(rng)
+    body = _room() + _table() + _posts() + _cameras() + _clutter(rng, DECOYS if decoys else ())
     return World(texture + material + plain, body, files)
 
 
@@ -75,14 +94,16 @@ class Surroundings:
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self._model = model
-        self._clutter = [model.body(f"clutter{i}").id for i in range(CLUTTER)]
+        names = (model.body(index).name for index in range(model.nbody))
+        self._clutter = [model.body(name).id for name in names if name.startswith("clutter")]
         self._lights = [model.light(name).id for name in ("lamp", "window")]
         self._light_pos = model.light_pos.copy()
         self._light_diffuse = model.light_diffuse.copy()
 
     def randomise(self, rng: np.random.Generator) -> None:
         """Put each piece of clutter somewhere around the socket, and change the light a little."""
-        angles = rng.permutation(CLUTTER) * 2 * np.pi / CLUTTER + rng.uniform(-0.25, 0.25, CLUTTER)
+        count = len(self._clutter)
+        angles = rng.permutation(count) * 2 * np.pi / count + rng.uniform(-0.25, 0.25, count)
         for body, angle in zip(self._clutter, angles, strict=True):
             radius = rng.uniform(*CLUTTER_RADIUS_M)
             self._model.body_pos[body, :2] = radius * np.cos(angle), radius * np.sin(angle)
@@ -151,7 +172,7 @@ def _cameras() -> str:
     return text
 
 
-def _clutter(rng: np.random.Generator) -> str:
+def _clutter(rng: np.random.Generator, decoys: tuple[str, ...]) -> str:
     """Things that lie about; bodies, so that :class:`Surroundings` can move them."""
     shapes = (
         '<geom type="box" class="look" size=".018 .012 .022" pos="0 0 .022" material="label0"/>',
@@ -168,7 +189,7 @@ def _clutter(rng: np.random.Generator) -> str:
         '<geom type="cylinder" class="look" size=".002 .009" pos="0 .02 .005" euler="90 0 0" rgba=".8 .7 .3 1"/>',
     )
     text = ""
-    for index, shape in enumerate(shapes):
+    for index, shape in enumerate((*shapes, *decoys)):
         paint = f'rgba="{_numbers(rng.uniform(0.08, 0.9, 3))} 1"'
         text += f'<body name="clutter{index}">{shape.format(paint=paint)}</body>'
     return text

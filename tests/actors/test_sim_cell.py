@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from actors.insertion import InsertionConfig, InsertionTask, sum_of_distances_m
 from actors.rollout import TRULY_INSERTED
-from actors.sim.cable import BASE_OFFSET_M, PIN_LENGTH_M
-from actors.sim.cell import CableCell, CableCellSpec
+from actors.sim.cable import BASE_OFFSET_M, PIN_LENGTH_M, CableSpec
+from actors.sim.cell import CableCell, CableCellSpec, Randomisation
 from actors.sim.expert import expert_twist
+from actors.sim.world import DECOYS
 from s3k_dist.errors import PreflightError
 from tests.actors.cell_contract import SimulatedCellContract, assert_same
 from tests.actors.moments import seen_at
@@ -101,6 +102,48 @@ def test_the_expert_inserts_the_plug(shared_cell: CableCell, seed: int) -> None:
         if shared_cell.truth().depth >= 0.95:
             break
     assert shared_cell.truth().depth >= 0.95
+
+
+def test_a_hole_may_lean_and_the_expert_finds_into_it() -> None:
+    lean_rad = np.radians(20)
+    spread = Randomisation(hole_rad=np.radians(5))
+    cell = CableCell(CableCellSpec(image_px=64, cable=CableSpec(hole_tilt_rad=lean_rad), randomisation=spread))
+    inserted, axes = 0, []
+    for seed in range(6):
+        cell.reset(seed)
+        axis = cell.hole_axis()
+        axes.append(axis)
+        np.testing.assert_allclose(np.linalg.norm(axis), 1, atol=1e-6)
+        assert abs(np.arccos(-axis[2]) - lean_rad) < np.radians(8)
+        for _ in range(40):
+            cell.command(expert_twist(cell))
+            if cell.truth().depth >= 0.95:
+                break
+        inserted += cell.truth().depth >= 0.95
+        tip, _ = cell.plug_pose()
+        into = tip - cell.truth().keypoints_m[2]
+        if cell.truth().depth > 0:
+            assert np.linalg.norm(into - (into @ axis) * axis) < 0.005
+    cell.stop()
+    assert inserted >= 5
+    assert np.ptp(np.stack(axes), axis=0).max() > 0.05, "each episode's hole has a direction of its own"
+
+
+def test_decoys_lie_about_and_touch_nothing() -> None:
+    plain, decoyed = CableCell(CableCellSpec(image_px=64)), CableCell(CableCellSpec(image_px=64, decoys=True))
+    more = range(plain._model.nbody, decoyed._model.nbody)
+    assert len(more) == len(DECOYS)
+    touching = {
+        decoyed._model.body(int(body)).name
+        for body, kind in zip(decoyed._model.geom_bodyid, decoyed._model.geom_contype, strict=True)
+        if kind
+    }
+    assert "plug" in touching
+    assert not any(name.startswith("clutter") for name in touching)
+    first, second = decoyed.reset(0).frame.views[0].image, decoyed.reset(1).frame.views[0].image
+    assert not np.array_equal(first, second)
+    plain.stop()
+    decoyed.stop()
 
 
 def test_the_tip_is_labelled_at_the_opening_once_it_is_inside(shared_cell: CableCell) -> None:

@@ -136,7 +136,7 @@ def test_a_page_is_made_of_whatever_cells_are_done(experiment: str, preset: str,
         tuple(name for name in cells if name not in done),
     )
     text = module.page(results)
-    assert f"{len(done)} trainings, of 1 to {len(done)} minutes of one core" in text
+    assert f"Trainings: {len(done)}, of 1 to {len(done)} minutes of one core" in text
     assert ("Not run: " in text) == (share < 1)
     pictures = re.findall(r"\]\(\.\./(images/[^)]+)\)", text)
     assert all(Path("docs", picture).stat().st_size > 5000 for picture in pictures)
