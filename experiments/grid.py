@@ -99,12 +99,13 @@ class Experiment:
         return 0
 
     def publish(self, preset: str, grid: Mapping[str, Training], root: Path) -> None:
-        """Write ``results.json`` and the page of what is done."""
+        """Write ``results.json`` beside the cells, a copy of it for the docs, and the page of what is done."""
         cells = {name: json.loads(_result(root, name).read_text()) for name in grid if _result(root, name).exists()}
         results = Results(self.name, preset, cells, tuple(name for name in grid if name not in cells))
         docs = Path("docs/experiments")
         make_folder(docs / self.name)
-        write_atomic(docs / self.name / f"{preset}.json", json.dumps(asdict(results), indent=1).encode())
+        for path in (root / "results.json", docs / self.name / f"{preset}.json"):
+            write_atomic(path, json.dumps(asdict(results), indent=1).encode())
         if cells:
             write_atomic(docs / f"{self.name}.md", self.page(results).encode())
             print(f"wrote {docs / self.name}.md")

@@ -59,7 +59,10 @@ def test_a_grid_is_trained_cell_by_cell_and_its_page_says_what_is_missing(
     assert "Not run: two." in text
     assert "| two | – |" in text
     assert run(monkeypatch) == 0
-    results = json.loads(Path("docs/experiments/tiny/cpu.json").read_text())
+    results = json.loads(Path("runs/experiments/tiny/cpu/results.json").read_text())
+    assert (
+        Path("docs/experiments/tiny/cpu.json").read_text() == Path("runs/experiments/tiny/cpu/results.json").read_text()
+    )
     assert set(results["cells"]) == {"one", "two"}
     rms = results["cells"]["one"]["metrics"]["test"]["rms_px"]
     assert f"| one | {rms:.2f} |" in Path("docs/experiments/tiny.md").read_text()
