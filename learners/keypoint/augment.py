@@ -73,8 +73,13 @@ def _take(
 def recolour(
     images: Float[Tensor, "images 3 height width"], config: AugmentConfig, generator: torch.Generator
 ) -> Float[Tensor, "images 3 height width"]:
-    """Contrast, tint and sensor noise, each image by itself: cameras of one cell differ."""
+    """Colours, contrast, tint and sensor noise, each image by itself: cameras of one cell differ."""
     count, _, height, width = images.shape
+    if config.palette:
+        turned = torch.rand((count, 1, 1), generator=generator, device=generator.device) < config.palette
+        turn = torch.linalg.qr(torch.randn((count, 3, 3), generator=generator, device=generator.device)).Q
+        mixing = torch.where(turned, turn, torch.eye(3, device=images.device))
+        images = (mixing @ images.flatten(2)).unflatten(2, (height, width))
     contrast = 1 + config.contrast * _uniform((count, 1, 1, 1), generator)
     gain = 1 + config.tint * _uniform((count, 3, 1, 1), generator)
     offset = config.tint * _uniform((count, 3, 1, 1), generator)

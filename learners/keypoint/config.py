@@ -18,6 +18,8 @@ class AugmentConfig(BaseModel):
             images only places keypoints 0.3 px off in sharp ones.
         contrast: relative, plus or minus.
         tint: relative for each colour, and as an offset.
+        palette: share of the images whose colours are all exchanged for others, by a random rotation of RGB about grey:
+            for a category, whose next member has a colour of its own. An object that its print tells apart keeps it.
         noise: standard deviation of pixel noise, on images in [-0.5, 0.5].
         occlusion: probability of each patch over an image.
         patches: over an image, at most.
@@ -33,6 +35,7 @@ class AugmentConfig(BaseModel):
     plain: float = Field(0.4, ge=0, le=1)
     contrast: float = Field(0.3, ge=0)
     tint: float = Field(0.1, ge=0)
+    palette: float = Field(0.0, ge=0, le=1)
     noise: float = Field(0.03, ge=0)
     occlusion: float = Field(0.3, ge=0, le=1)
     patches: int = Field(1, ge=0)

@@ -60,6 +60,7 @@ RECIPES: Mapping[str, Recipe] = {
 # What is left out: the settings that leave it out, those of the network apart.
 WITHOUT: Mapping[str, Mapping[str, Any]] = {
     "warps": {"augment": {"roll_rad": 0, "log_zoom": 0}},
+    "any roll": {"augment": {"roll_rad": 0.35}},
     "crops": {"augment": {"crop": 1}},
     "unresampled images": {"augment": {"plain": 0}},
     "colour": {"augment": {"contrast": 0, "tint": 0, "noise": 0}},

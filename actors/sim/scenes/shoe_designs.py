@@ -1,4 +1,8 @@
-"""Sixteen shoes, from sneaker to boot."""
+"""Sixteen shoes, from sneaker to boot.
+
+The last four are held out: a basketball shoe, a chelsea boot, a knit trainer, a boat shoe. Each has relatives among the
+twelve to train on, and no twin.
+"""
 
 from actors.sim.scenes.shoe_shape import ShoeShape
 from actors.sim.scenes.shoe_texture import ShoeLook
@@ -61,11 +65,11 @@ DESIGNS: tuple[tuple[str, ShoeShape, ShoeLook], ...] = (
      DRESS_SHOE,
      ShoeLook(TAN, (80, 50, 30), tongue=(150, 98, 50), lace=DARK_BROWN, parts={"wing_tip": (112, 62, 30), "brogueing":
          CREAM, "counter": (112, 62, 30)}, sole_parts={"welt": CREAM}, shine=0.35)),
-    ("chelsea boot",
-     ShoeShape(length=0.285, roundness=0.76, toe=0.052, sole=0.01, lift=0.022, spring=0.01, block=0.26, toe_box=0.04,
-         instep=0.082, counter=0.08, dip=0.0, shaft=0.07, throat=0.52, opening=0.035, padding=0.002, rows=0),
-     ShoeLook((70, 44, 34), BLACK, lining=TAN, parts={"elastic": (26, 24, 26), "back_strip": (52, 32, 24)},
-         shine=0.3)),
+    ("rain boot",
+     ShoeShape(length=0.28, ball=0.051, sole=0.014, lift=0.012, spring=0.008, block=0.28, flare=0.004, toe_box=0.046,
+         instep=0.088, counter=0.082, dip=0.0, shaft=0.12, throat=0.53, opening=0.04, padding=0.002, rows=0),
+     ShoeLook(YELLOW, (90, 92, 60), lining=CREAM, material="rubber", parts={"foxing": (200, 158, 20), "collar": (90,
+         92, 60)}, shine=0.6)),
     ("trail shoe",
      ShoeShape(length=0.28, ball=0.053, sole=0.03, lift=0.01, spring=0.02, flare=0.008, toe_box=0.044, instep=0.08,
          counter=0.068, padding=0.01),
@@ -82,11 +86,11 @@ DESIGNS: tuple[tuple[str, ShoeShape, ShoeLook], ...] = (
          instep=0.084, counter=0.074, dip=0.0, shaft=0.045, opening=0.035, padding=0.01, rows=8, tongue=0.03),
      ShoeLook(WHITE, WHITE, lining=BLACK, tongue=PURPLE, lace=BLACK, parts={"counter": PURPLE, "mudguard": PURPLE,
          "collar": BLACK, "swoosh": YELLOW, "eyestay": BLACK}, sole_parts={"outsole": PURPLE}, shine=0.25)),
-    ("rain boot",
-     ShoeShape(length=0.28, ball=0.051, sole=0.014, lift=0.012, spring=0.008, block=0.28, flare=0.004, toe_box=0.046,
-         instep=0.088, counter=0.082, dip=0.0, shaft=0.12, throat=0.53, opening=0.04, padding=0.002, rows=0),
-     ShoeLook(YELLOW, (90, 92, 60), lining=CREAM, material="rubber", parts={"foxing": (200, 158, 20), "collar": (90,
-         92, 60)}, shine=0.6)),
+    ("chelsea boot",
+     ShoeShape(length=0.285, roundness=0.76, toe=0.052, sole=0.01, lift=0.022, spring=0.01, block=0.26, toe_box=0.04,
+         instep=0.082, counter=0.08, dip=0.0, shaft=0.07, throat=0.52, opening=0.035, padding=0.002, rows=0),
+     ShoeLook((70, 44, 34), BLACK, lining=TAN, parts={"elastic": (26, 24, 26), "back_strip": (52, 32, 24)},
+         shine=0.3)),
     ("knit trainer",
      ShoeShape(length=0.265, ball=0.047, roundness=0.7, toe=0.051, sole=0.022, lift=0.016, spring=0.026, flare=0.005,
          toe_box=0.034, throat=0.47, instep=0.082, counter=0.072, dip=0.016, padding=0.004, rows=4, facing=0.66,

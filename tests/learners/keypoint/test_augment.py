@@ -108,6 +108,16 @@ def test_no_recolouring_changes_nothing_and_some_changes_each_image_by_itself() 
     assert (tinted[0] - tinted[2]).abs().max() > 0.01
 
 
+def test_exchanged_colours_keep_grey_and_contrast() -> None:
+    images = torch.rand(40, 3, 16, 16, generator=generator()) - 0.5
+    turned = recolour(images, STILL.model_copy(update={"palette": 0.5}), generator())
+    changed = (turned - images).abs().flatten(1).amax(1) > 1e-3
+    assert 8 < changed.sum() < 32
+    torch.testing.assert_close(turned.norm(dim=1), images.norm(dim=1), atol=1e-5, rtol=0)
+    other = turned[changed].flatten(2).mean(2) - images[changed].flatten(2).mean(2)
+    assert other.norm(dim=1).min() > 0, "each has colours of its own"
+
+
 def test_a_patch_hides_part_of_an_image() -> None:
     images = torch.zeros(40, 3, 64, 64)
     assert torch.equal(occlude(images.clone(), STILL, generator()), images)
