@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.insertion import InsertionConfig
 from learners.keypoint.config import KeypointLearnerConfig
+from learners.vae.config import VaeConfig
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError
 
@@ -151,6 +152,7 @@ class RunConfig(Section):
     recording: RecordingConfig = RecordingConfig()
     labels: LabelsConfig = LabelsConfig()
     keypoints: KeypointLearnerConfig = KeypointLearnerConfig()
+    vae: VaeConfig = VaeConfig()
     service: ServiceConfig = ServiceConfig()
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()
