@@ -144,7 +144,10 @@ class EvaluationConfig(Section):
 
 
 class RunConfig(Section):
-    """Everything a run depends on. The same preset and seed give the same data sets."""
+    """Everything a run depends on. The same preset and seed give the same data sets.
+
+    ``vae`` is used where ``task.observation`` is vae; its ``latent_size`` is then ``task.embedding_size``.
+    """
 
     preset: str = "laptop"
     seed: int = Field(0, ge=0)

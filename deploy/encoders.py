@@ -3,16 +3,14 @@
 A keypoint keeps its meaning from version to version, a latent does not: a policy keeps the encoder it began with.
 """
 
-from deploy.run_folder import RunFolder
 from deploy.session import Session
 from deploy.train_vae import VaeTraining, fit
 from deploy.unlabelled import read_unlabelled
 from learners.vae.publication import frozen_encoder, publish_frozen
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.embeddings.encoder import ENCODER_KINDS, FROZEN_KIND, VAE_KIND, FrameEncoder
+from s3k_dist.embeddings.encoder import ENCODER_KINDS, VAE_KIND
 from s3k_dist.embeddings.network import EncoderConfig
 from s3k_dist.errors import StorageError
-from s3k_dist.features.server import EncoderSource
 from s3k_dist.weights import WeightsRegistry
 
 
@@ -23,13 +21,14 @@ def ready_encoder(session: Session) -> None:
         StorageError: there are too few frames to make one from.
     """
     kind, config = session.config.task.observation, session.config
-    if kind not in ENCODER_KINDS or encoder_registry(session.folder, kind).current() is not None:
+    registry = WeightsRegistry(session.folder.encoder(kind))
+    if kind not in ENCODER_KINDS or registry.current() is not None:
         return
     reader = DatasetFolder(session.folder.root).open_stream()
     if kind == VAE_KIND:
         recipe = config.vae.model_copy(update={"latent_size": config.task.embedding_size})
         training = VaeTraining(session.folder.root, recipe, config.seed)
-        _, metrics = fit(training, reader, session.folder.encoder(kind), session.view)
+        _, metrics = fit(training, reader, registry.root, session.view)
         for name, value in metrics.measured().items():
             session.log.add(f"vae/{name}", value, recipe.steps)
         return
@@ -38,14 +37,4 @@ def ready_encoder(session: Session) -> None:
         raise StorageError(f"{reader.root} holds no two readable frames to scale a random encoder by")
     views, side = frames.images.shape[1:3]
     shape = EncoderConfig(views=views, image_size_px=side, latent_size=config.task.embedding_size)
-    publish_frozen(encoder_registry(session.folder, FROZEN_KIND), frozen_encoder(shape, frames.images, config.seed))
-
-
-def encoder_registry(folder: RunFolder, kind: str) -> WeightsRegistry:
-    """Encoders of one kind that a run made."""
-    return WeightsRegistry(folder.encoder(kind))
-
-
-def encoder_source(registry: WeightsRegistry) -> EncoderSource:
-    """What a feature server takes."""
-    return EncoderSource(registry.current, lambda version: FrameEncoder.load(registry, version))
+    publish_frozen(registry, frozen_encoder(shape, frames.images, config.seed))

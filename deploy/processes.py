@@ -75,8 +75,7 @@ class ServiceProcess:
 
     def __init__(self, config: RunConfig, folder: RunFolder, address: str) -> None:
         _settle("service", threads=1)
-        from deploy.encoders import encoder_registry, encoder_source
-        from s3k_dist.embeddings.encoder import ENCODER_KINDS
+        from s3k_dist.embeddings.encoder import ENCODER_KINDS, encoder_source
         from s3k_dist.features.server import FeatureServer
         from s3k_dist.features.server_thread import FeatureServerThread
         from s3k_dist.keypoints.detector import KeypointDetector
@@ -93,7 +92,7 @@ class ServiceProcess:
                 max_queue_frames=config.service.max_queue_frames,
                 poll_s=config.service.poll_s,
                 metrics_port=config.service.metrics_port,
-                encoder=encoder_source(encoder_registry(folder, kind)) if kind in ENCODER_KINDS else None,
+                encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
             )
         )
 

@@ -4,8 +4,8 @@ import signal
 import threading
 from pathlib import Path
 
-from deploy.encoders import encoder_source
 from deploy.run_folder import RunFolder
+from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
 from s3k_dist.features.server import FeatureServer
 from s3k_dist.features.server_thread import FeatureServerThread

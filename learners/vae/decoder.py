@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from s3k_dist.embeddings.network import EncoderConfig, initialise
+from s3k_dist.embeddings.network import EncoderConfig, initialise, normalised_relu
 
 OUTPUT_DEVIATION = 0.01  # of the last weights: the first reconstructions are the mean frame and little else
 
@@ -27,7 +27,7 @@ class DecoderNetwork(nn.Module):
         for number, (a, b) in enumerate(pairwise(widths)):
             stages.append(nn.ConvTranspose2d(a, b, kernel_size=4, stride=2, padding=1))
             if number < len(config.channels) - 1:
-                stages.append(nn.ReLU())
+                stages.extend(normalised_relu(b))
         self.dense = nn.Sequential(
             nn.Linear(config.latent_size, config.hidden),
             nn.ReLU(),

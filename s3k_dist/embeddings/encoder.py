@@ -9,6 +9,7 @@ from torch import Tensor
 
 from s3k_dist.embeddings.network import EncoderConfig, EncoderNetwork, stacked
 from s3k_dist.errors import FrameError, StorageError
+from s3k_dist.features.detector import EncoderSource
 from s3k_dist.features.types import Embedding
 from s3k_dist.frames import MultiViewFrame, stack_images
 from s3k_dist.weights import WeightsRegistry
@@ -99,3 +100,8 @@ class FrameEncoder:
                 f"frame {frame.frame_id}: {len(frame.views)} views of {found} px; "
                 f"encoder version {self.version} expects {views} views of {size} x {size} px"
             )
+
+
+def encoder_source(registry: WeightsRegistry) -> EncoderSource:
+    """What a feature server takes: the promoted encoder of a registry, and each that is promoted later."""
+    return EncoderSource(registry.current, lambda version: FrameEncoder.load(registry, version))

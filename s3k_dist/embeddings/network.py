@@ -80,7 +80,7 @@ class EncoderNetwork(nn.Module):
         widths = (config.planes, *config.channels)
         self.convolutions = nn.Sequential(
             *(
-                nn.Sequential(nn.Conv2d(a, b, kernel_size=4, stride=2, padding=1), nn.ReLU())
+                nn.Sequential(nn.Conv2d(a, b, kernel_size=4, stride=2, padding=1), *normalised_relu(b))
                 for a, b in pairwise(widths)
             )
         )
@@ -102,6 +102,11 @@ class EncoderNetwork(nn.Module):
     def embed(self, planes: Float[Tensor, "frames planes height width"]) -> Float[Tensor, "frames latent"]:
         """The embedding of each frame: the posterior's mean, without noise."""
         return (self(planes).mean - self.centre) / self.scale
+
+
+def normalised_relu(channels: int) -> tuple[nn.Module, nn.Module]:
+    """What follows a convolution. Without the group norm a VAE takes several times as many steps to learn anything."""
+    return nn.GroupNorm(math.gcd(8, channels), channels), nn.ReLU()
 
 
 def initialise(module: nn.Module) -> None:

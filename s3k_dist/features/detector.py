@@ -1,6 +1,7 @@
 """What the feature service asks of its models: a keypoint model always, an encoder where embeddings are wanted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from s3k_dist.features.types import Embedding, FrameFeatures
@@ -65,3 +66,16 @@ LoadEncoder = Callable[[int], Encoder]
 
 CurrentVersion = Callable[[], int | None]
 """The version that ought to serve, cheap enough to ask every second: `WeightsRegistry.current`."""
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where a server finds its encoder.
+
+    Attributes:
+        current_version: the version that ought to serve: `WeightsRegistry.current`, of a registry of encoders.
+        load: makes the encoder of a version.
+    """
+
+    current_version: CurrentVersion
+    load: LoadEncoder

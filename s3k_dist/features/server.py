@@ -9,7 +9,6 @@ Beside the feature service it answers gRPC health checks, NOT_SERVING until a fi
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -18,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.batcher import Batcher
-from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, LoadDetector, LoadEncoder
+from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.features.model_follower import ModelFollower
@@ -30,19 +29,6 @@ SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["FeatureService"].full_na
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 THREAD_STOP_S = 5.0
 _HEALTH_NAMES = ("", SERVICE_NAME)  # "" is the server as a whole, in the health protocol
-
-
-@dataclass(frozen=True)
-class EncoderSource:
-    """Where a server finds its encoder.
-
-    Attributes:
-        current_version: the version that ought to serve: `WeightsRegistry.current`, of a registry of encoders.
-        load: makes the encoder of a version.
-    """
-
-    current_version: CurrentVersion
-    load: LoadEncoder
 
 
 class FeatureServer:

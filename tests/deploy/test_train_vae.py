@@ -16,13 +16,13 @@ from deploy import train_vae
 from deploy.checkpoint import CHECKPOINT_NAME
 from deploy.cli import main
 from deploy.config import load_config
-from deploy.encoders import encoder_registry, encoder_source, ready_encoder
+from deploy.encoders import ready_encoder
 from deploy.live_view import LiveView
 from deploy.run_folder import RunFolder
 from deploy.train_vae import RECONSTRUCTIONS, TRAVERSALS, split
 from learners.vae.trainer import VaeStepReport, VaeTrainer
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.embeddings.encoder import FrameEncoder
+from s3k_dist.embeddings.encoder import FrameEncoder, encoder_source
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.geometry.camera import Camera
 from s3k_dist.stream.record import StreamRecord
@@ -222,7 +222,7 @@ def test_a_run_makes_the_encoder_that_its_agent_observes_once(data: Path, tmp_pa
     for kind in ("vae", "pixels-frozen"):
         sitting = session(root, f"task.observation={kind}", *small)
         ready_encoder(sitting)
-        registry = encoder_registry(sitting.folder, kind)
+        registry = WeightsRegistry(sitting.folder.encoder(kind))
         assert registry.versions() == [1]
         encoder = encoder_source(registry).load(1)
         (embedding,) = encoder.embed([seen])

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from s3k_dist.errors import FrameError, ServiceError, ServiceUnavailableError
 from s3k_dist.features.client import EncoderInfo, FeatureClient
-from s3k_dist.features.server import EncoderSource
+from s3k_dist.features.detector import EncoderSource
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.v1 import features_pb2
