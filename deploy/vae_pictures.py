@@ -1,8 +1,9 @@
 """Pictures by which a person judges a VAE: reconstructions beside frames, and what each latent dimension moves."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,20 +16,35 @@ from learners.vae.trainer import VaeTrainer
 from s3k_dist.atomic import write_atomic
 from s3k_dist.embeddings.network import stacked
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-DPI = 100
-FRAMES_SHOWN = 5
+FRAMES_SHOWN = 4
 DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-GAP_PX = 3
+MOVES_A_LOT = 96.0  # of 255, mean over colours: the brightest in the column of what moves
+DPI, GAP_PX, WIDE_GAP_PX = 100, 4, 16
+LEFT_PX, HEAD_PX, TITLES_PX, MARGIN_PX = 120, 80, 24, 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of images of one size, and what stands to the left of it.
+
+    Attributes:
+        label: one line or two.
+        colour: of the label, a name of the palette.
+        images: uint8, shape (columns, height, width, 3).
+        apart: leave more room above.
+    """
+
+    label: str
+    colour: str
+    images: np.ndarray
+    apart: bool = False
 
 
 @torch.no_grad()
 def draw_reconstructions(
     trainer: VaeTrainer, images: UInt8[Tensor, "frames views height width 3"], metrics: VaeMetrics, path: Path
 ) -> None:
-    """Write a PNG: a few held-out frames, each above its reconstruction; all views side by side.
+    """Write a PNG: a few held-out frames, all views side by side, each above its reconstruction.
 
     Raises:
         StorageError: it cannot be written.
@@ -36,63 +52,55 @@ def draw_reconstructions(
     rows = torch.linspace(0, len(images) - 1, min(FRAMES_SHOWN, len(images))).long()
     chosen = images[rows.to(images.device)]
     decoded = _bytes(trainer.decoder(trainer.encoder(stacked(chosen)).mean), chosen.shape[1])
-    figure = _figure(11.0, 2.0 + 4.4 * len(rows) * 11.0 / (4 * chosen.shape[1]) / 2)
-    grid = figure.subplots(2 * len(rows), 1)
-    for row, (seen, made) in enumerate(zip(chosen.cpu().numpy(), decoded, strict=True)):
-        for offset, (name, views) in enumerate((("frame", seen), ("reconstructed", made))):
-            axes = grid[2 * row + offset]
-            _show(axes, _row(views))
-            axes.set_ylabel(name, color=LIGHT["ink"] if offset == 0 else LIGHT["truth"], fontsize=10)
-    _head(
-        figure,
-        f"{len(metrics.per_dimension_kl_nats)} numbers a frame, beta {trainer.config.beta:g}: held-out frames and what "
-        "is left of them",
-        f"{metrics.explained_variance:.0%} of the variance about the mean frame; colour values off by "
-        f"{metrics.reconstruction_rmse:.1f} of 255 (RMS); {metrics.kl_nats:.1f} nats a frame; "
-        f"{metrics.active_dimensions} dimensions active",
+    sheet: list[Row] = []
+    for seen, made in zip(chosen.cpu().numpy(), decoded, strict=True):
+        sheet += [Row("held-out\nframe", "ink", seen, apart=bool(sheet)), Row("reconstructed", "truth", made)]
+    size = len(metrics.per_dimension_kl_nats)
+    _draw(
+        path,
+        f"{size} numbers a frame, beta {trainer.config.beta:g}, {trainer.steps} steps: what they keep",
+        f"{metrics.explained_variance:.1%} of the variance about the mean frame · colour values off by "
+        f"{metrics.reconstruction_rmse:.1f} of 255 (RMS) · {metrics.kl_nats:.1f} nats a frame · "
+        f"{metrics.active_dimensions} of {size} dimensions active",
+        sheet,
+        256,
     )
-    _write(figure, path)
 
 
 @torch.no_grad()
 def draw_traversals(
     trainer: VaeTrainer, means: Float[Tensor, "frames latent"], metrics: VaeMetrics, path: Path
 ) -> None:
-    """Write a PNG: a row for each dimension, by falling KL divergence, which goes from -2 to 2 standard deviations.
+    """Write a PNG: a row for each dimension, by falling KL divergence, which goes from -2 to 2; the others stay.
 
-    The others stay at a frame's means. The first view, and in the last column how much each pixel of it moves.
+    It shows the first view, and in the last column how much each of its pixels changes from end to end.
 
     Args:
         trainer: whose decoder draws.
-        means: posterior means of held-out frames; the first is where the walk starts.
+        means: posterior means of held-out frames; the walk starts from the middle one.
         metrics: of the same.
         path: of the picture.
 
     Raises:
         StorageError: it cannot be written.
     """
-    size = means.shape[1]
-    order = np.argsort(metrics.per_dimension_kl_nats)[::-1].tolist()
-    figure = _figure(1.0 + 1.45 * (len(DEVIATIONS) + 1), 1.1 + 1.45 * size)
-    grid = figure.subplots(size, len(DEVIATIONS) + 1, squeeze=False)
-    start = means[len(means) // 2]
-    for row, dimension in zip(grid, order, strict=True):
+    start, sheet = means[len(means) // 2], list[Row]()
+    for dimension in np.argsort(metrics.per_dimension_kl_nats)[::-1].tolist():
         walk = start.repeat(len(DEVIATIONS), 1)
         walk[:, dimension] = torch.tensor(DEVIATIONS).to(walk)
         views = _bytes(trainer.decoder(walk), trainer.network.views)[:, 0]
-        for axes, view in zip(row, views, strict=False):
-            _show(axes, view)
-        moved = np.abs(views[-1].astype(np.float32) - views[0]).mean(-1)
-        row[-1].imshow(moved, cmap="magma", vmin=0, vmax=128)
-        _bare(row[-1])
-        row[0].set_ylabel(
-            f"z{dimension}\n{metrics.per_dimension_kl_nats[dimension]:.1f} nats", color=LIGHT["ink"], fontsize=10
-        )
-    titles = [*(f"{deviation:+g}" if deviation else "0" for deviation in DEVIATIONS), "what moves"]
-    for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(title, color=LIGHT["muted"], fontsize=10)
-    _head(figure, "Each latent dimension, from -2 to 2", "the first view; dimensions with most to say on top")
-    _write(figure, path)
+        moved = np.abs(views[-1].astype(np.float32) - views[0]).mean(-1, keepdims=True)
+        heat = np.clip(255 * moved / MOVES_A_LOT, 0, 255).astype(np.uint8).repeat(3, -1)
+        label = f"z{dimension}\n{metrics.per_dimension_kl_nats[dimension]:.1f} nats"
+        sheet.append(Row(label, "ink", np.concatenate([views, heat[None]])))
+    _draw(
+        path,
+        f"Each of {means.shape[1]} latent dimensions, from -2 to 2",
+        "the first view of a held-out frame · dimensions with most to say on top · last column: what moves",
+        sheet,
+        160,
+        [*("0" if deviation == 0 else f"{deviation:+g}" for deviation in DEVIATIONS), "what moves"],
+    )
 
 
 def _bytes(planes: Float[Tensor, "frames planes height width"], views: int) -> np.ndarray:
@@ -101,36 +109,38 @@ def _bytes(planes: Float[Tensor, "frames planes height width"], views: int) -> n
     return pixels.unflatten(1, (views, 3)).movedim(2, -1).cpu().numpy()
 
 
-def _row(views: np.ndarray) -> np.ndarray:
-    """Images side by side, with gaps."""
-    gap = np.full((views.shape[1], GAP_PX, 3), 255, np.uint8)
-    return np.hstack([part for view in views for part in (view, gap)][:-1])
-
-
-def _figure(width: float, height: float) -> "Figure":
+def _draw(path: Path, title: str, text: str, sheet: Sequence[Row], wanted_px: int, columns: Sequence[str] = ()) -> None:
+    """Every image at a whole multiple of its pixels, so that nothing is blurred but what the model blurred."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, facecolor=LIGHT["card"], layout="constrained")
+    side = sheet[0].images.shape[1]
+    cell = side * max(1, round(wanted_px / side))
+    across = len(sheet[0].images)
+    tops, y = [], HEAD_PX + (TITLES_PX if columns else 0)
+    for row in sheet:
+        y += WIDE_GAP_PX if row.apart else 0
+        tops.append(y)
+        y += cell + GAP_PX
+    width, height = LEFT_PX + across * (cell + GAP_PX) + MARGIN_PX, y + MARGIN_PX
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    for row, top in zip(sheet, tops, strict=True):
+        for number, image in enumerate(row.images):
+            left = LEFT_PX + number * (cell + GAP_PX)
+            canvas[top : top + cell, left : left + cell] = image.repeat(cell // side, 0).repeat(cell // side, 1)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    figure.figimage(canvas)
 
+    def write(x: float, y_px: float, words: str, colour: str, size: float, across: str = "left") -> None:
+        figure.text(
+            x / width, 1 - y_px / height, words, color=LIGHT[colour], fontsize=size, ha=across, va="center", wrap=False
+        )
 
-def _show(axes: object, image: np.ndarray) -> None:
-    axes.imshow(image, interpolation="nearest")  # type: ignore[attr-defined]
-    _bare(axes)
-
-
-def _bare(axes: object) -> None:
-    axes.set_xticks([])  # type: ignore[attr-defined]
-    axes.set_yticks([])  # type: ignore[attr-defined]
-    for spine in axes.spines.values():  # type: ignore[attr-defined]
-        spine.set_visible(False)
-
-
-def _head(figure: "Figure", title: str, text: str) -> None:
-    figure.suptitle(f"{title}\n", color=LIGHT["ink"], fontsize=13, x=0.02, ha="left")
-    figure.text(0.02, 1 - 0.62 / figure.get_figheight(), text, color=LIGHT["muted"], fontsize=10, ha="left")
-
-
-def _write(figure: "Figure", path: Path) -> None:
+    write(MARGIN_PX, 26, title, "ink", 14)
+    write(MARGIN_PX, 54, text, "muted", 10)
+    for number, name in enumerate(columns):
+        write(LEFT_PX + number * (cell + GAP_PX) + cell / 2, HEAD_PX + TITLES_PX / 2, name, "muted", 10, "center")
+    for row, top in zip(sheet, tops, strict=True):
+        write(LEFT_PX - 12, top + cell / 2, row.label, row.colour, 10, "right")
     data = io.BytesIO()
-    figure.savefig(data, format="png")
+    figure.savefig(data, format="png", dpi=DPI)
     write_atomic(path, data.getvalue())

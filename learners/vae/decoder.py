@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from s3k_dist.embeddings.network import EncoderConfig, initialise, normalised_relu
 
-OUTPUT_DEVIATION = 0.01  # of the last weights: the first reconstructions are the mean frame and little else
+# Of the last weights: the first reconstructions are the mean frame. At 0.01 they add what the latent does not mean yet,
+# training silences that first, and the latent with it: 0.2% of the variance explained after 200 steps, not 7%.
+OUTPUT_DEVIATION = 0.001
 
 
 class DecoderNetwork(nn.Module):
