@@ -90,7 +90,7 @@ class VaeTrainer:
     def beta(self) -> float:
         """Weight of the divergence in the next step."""
         warm = self.config.warm_up_steps
-        return self.config.beta * (min(1.0, self.steps / warm) if warm else 1.0)
+        return self.config.beta * (min(1.0, max(0.0, 2 * self.steps / warm - 1)) if warm else 1.0)
 
     def state_dict(self) -> dict[str, object]:
         """All that a resumed trainer needs to go on as if nothing had happened."""
