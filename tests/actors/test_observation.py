@@ -1,7 +1,9 @@
 """What the agent may observe: four choices, one reward."""
 
+import time
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -10,18 +12,28 @@ import pytest
 from actors.cell import GripperState, SimulatedCell
 from actors.demonstrations import demonstration_chunk
 from actors.environment import InsertionEnv
-from actors.insertion import InsertionConfig, InsertionTask, TaskStep
+from actors.insertion import KEYPOINTS, InsertionConfig, InsertionTask, TaskStep
 from actors.observation import Observation, observed_through, with_state
 from actors.recording import RecordedEpisode
 from actors.rollout import Rollout
 from actors.sim.cell import CableCell, CableCellSpec
 from deploy.config import load_config
+from learners.vae.publication import publish_vae
+from s3k_dist.embeddings.encoder import encoder_source
+from s3k_dist.embeddings.network import EncoderConfig, EncoderNetwork
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import ConfigError
+from s3k_dist.features.client import FeatureClient
+from s3k_dist.features.server import FeatureServer
+from s3k_dist.features.server_thread import FeatureServerThread
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
+from s3k_dist.keypoints.detector import KeypointDetector
+from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
+from s3k_dist.weights import WeightsRegistry
 from tests.actors.moments import seen_at
 
+HANG_GUARD_S = 30.0
 OPENING_M = np.array([0.01, -0.02, 0.03])
 ABOVE_M = OPENING_M + np.array([[0, 0, 0.02], [0, 0, 0.05], [0, 0, 0]])
 INSERTED_M = OPENING_M + np.array([[0, 0, 0], [0, 0, 0.010], [0, 0, 0]])
@@ -238,3 +250,33 @@ def test_a_demonstration_is_observed_as_the_agent_will(
     if observation == "state":
         expected = InsertionTask(InsertionConfig(), 128).begin(episode.gripper(0), seen_at(TRUE_M))
         np.testing.assert_array_equal(chunk.observations[0], expected.observation)
+
+
+def test_an_environment_follows_a_vae_that_is_published_while_it_serves(tmp_path: Path) -> None:
+    config = EncoderConfig(views=4, image_size_px=64, latent_size=10)
+    encoders = WeightsRegistry(tmp_path)
+    publish_vae(encoders, EncoderNetwork(config), {})
+    keypoints = NetworkConfig(keypoint_names=KEYPOINTS, image_size_px=64, channels=(8, 8), residual_blocks=0)
+    detector = KeypointDetector(keypoints, KeypointNetwork(keypoints).state_dict(), version=1)
+    server = FeatureServer(lambda: 1, lambda version: detector, poll_s=0.02, encoder=encoder_source(encoders))
+    with FeatureServerThread(server) as service, FeatureClient(service.address, deadline_s=HANG_GUARD_S) as client:
+        client.wait_ready(HANG_GUARD_S)
+        env = InsertionEnv(
+            client, make_cell=lambda: CableCell(CableCellSpec(image_px=64)), task=InsertionConfig(observation="vae")
+        )
+        before, _ = env.reset(seed=1)
+        assert encoders.current() == 1
+        publish_vae(encoders, EncoderNetwork(config), {})
+        give_up = time.monotonic() + HANG_GUARD_S
+        while server.encoder_version != 2:
+            assert time.monotonic() < give_up, "the second version never served"
+            time.sleep(0.01)
+        after, _ = env.reset(seed=1)
+        seen = client.latest()
+        assert seen is not None
+        assert seen.embedding is not None
+        assert (seen.embedding.model_version, seen.model_version) == (2, 1)
+        np.testing.assert_allclose(after[12:], np.clip(seen.embedding.values, -10, 10), rtol=1e-6)
+        np.testing.assert_array_equal(after[:12], before[:12])
+        assert np.abs(after[12:] - before[12:]).max() > 1e-3
+        env.close()
