@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from s3k_dist.errors import FrameError, ServiceError, ServiceUnavailableError
+from s3k_dist.errors import FrameError, ServiceError
 from s3k_dist.features.client import EncoderInfo, FeatureClient
 from s3k_dist.features.detector import EncoderSource
 from s3k_dist.features.types import Embedding, FrameFeatures
@@ -127,9 +129,12 @@ def test_it_is_not_ready_before_both_models_are(
     serve: Any, models: Any, encoders: FakeEncoders, make_frame: Any
 ) -> None:
     encoders.promoted = None
-    with FeatureClient(serve(encoder=encoders.source()).address) as client:
-        with pytest.raises(ServiceUnavailableError, match="it answers, but has no model yet"):
-            client.wait_ready(0.2)
+    service = serve(encoder=encoders.source())
+    address = service.address
+    with FeatureClient(address, deadline_s=HANG_GUARD_S) as client, grpc.insecure_channel(address) as channel:
+        eventually(lambda: service.server.model_version == 1)
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=HANG_GUARD_S)
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
         with pytest.raises(ServiceError, match="no encoder serves yet: no version is promoted"):
             client.extract(make_frame())
         encoders.promoted = 1
