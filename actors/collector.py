@@ -31,7 +31,7 @@ class CollectorSpec:
 
     Attributes:
         cell: the simulated cell.
-        task: thresholds and rewards.
+        task: thresholds, rewards, and what is observed.
         stream: folder of the stream.
         recordings: folder of recorded episodes.
         deadline_s: patience with the feature service for one frame.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from actors.environment import FeatureSource
 from actors.insertion import InsertionTask
+from actors.observation import FeatureSource, observed_version, with_state
 from actors.recording import RecordedEpisode
 from actors.rollout import chunk_of_steps
 from s3k_dist.episodes import EpisodeChunk
@@ -18,7 +18,7 @@ def demonstration_chunk(
     Args:
         episode: what the robot did.
         frames: its T + 1 frames, in order.
-        features: the keypoint model.
+        features: the served models.
         task: as the agent will meet it.
 
     Returns:
@@ -26,9 +26,12 @@ def demonstration_chunk(
         believe would teach nothing.
     """
     steps, models = [], []
+    observation = task.config.observation
     for index, frame in enumerate(frames):
         seen = features.extract(frame)
-        models.append(seen.model_version)
+        if observation == "state":
+            seen = with_state(seen, episode.true_keypoints_m[index])
+        models.append(observed_version(observation, seen))
         gripper = episode.gripper(index)
         steps.append(task.begin(gripper, seen) if index == 0 else task.advance(gripper, seen))
         if steps[-1].terminated or steps[-1].truncated:

@@ -5,26 +5,19 @@ env = gymnasium.make("s3k/CableInsertion-v0", service="127.0.0.1:50051")
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
 
 from actors.cell import SimulatedCell
-from actors.insertion import ACTION_SIZE, OBSERVATION_LIMIT, OBSERVATION_SIZE, InsertionConfig, InsertionTask, TaskStep
+from actors.insertion import ACTION_SIZE, InsertionConfig, InsertionTask, TaskStep
+from actors.observation import OBSERVATION_LIMIT, FeatureSource, observed_through
 from s3k_dist.errors import ConfigError
 from s3k_dist.features.client import FeatureClient
-from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 
 ENVIRONMENT_ID = "s3k/CableInsertion-v0"
-
-
-class FeatureSource(Protocol):
-    """Turns a frame into keypoints: ``FeatureClient``, or a ``KeypointDetector`` in the same process."""
-
-    def extract(self, frame: MultiViewFrame) -> FrameFeatures:
-        """The keypoints of one frame."""
 
 
 class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -34,14 +27,15 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ``claimed`` and, where the cell knows it, the truth (``true_depth``): recorded beside every claim, never observed.
 
     Args:
-        features: where keypoints come from; or give ``service``.
+        features: where keypoints come from, and embeddings where the task observes them; or give ``service``.
         service: address of a feature service.
         make_cell: makes the robot cell, which the environment owns; default the simulated one. Not the cell itself:
             Gymnasium copies the arguments of an environment, to make it again.
-        task: thresholds and rewards.
+        task: thresholds, rewards, and what is observed: ``InsertionConfig(observation="vae")``.
 
     Raises:
-        ConfigError: neither ``features`` nor ``service`` was given.
+        ConfigError: neither ``features`` nor ``service`` was given, or a cell that is not simulated is to show its
+            ``state``. `reset` raises it where the service does not send the embedding that the task observes.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  # Gymnasium's own interface
@@ -61,12 +55,13 @@ class InsertionEnv(gymnasium.Env[np.ndarray, np.ndarray]):
                     "the insertion task sees through a keypoint model: expected service='host:port' or features=..."
                 )
             features = self._client = FeatureClient(service)
-        self._features = features
+        config = task or InsertionConfig()
         self._cell = (make_cell or _default_cell)()
-        self._task = InsertionTask(task or InsertionConfig(), self._cell.cameras[0].width_px)
+        self._features = observed_through(features, self._cell, config.observation)
+        self._task = InsertionTask(config, self._cell.cameras[0].width_px)
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Box(
-            -OBSERVATION_LIMIT, OBSERVATION_LIMIT, (OBSERVATION_SIZE,), np.float32
+            -OBSERVATION_LIMIT, OBSERVATION_LIMIT, (config.observation_size,), np.float32
         )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTION_SIZE,), np.float32)
         self._seen: MultiViewFrame | None = None

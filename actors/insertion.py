@@ -1,4 +1,4 @@
-"""The task: insert the plug. Observation, reward, success and termination from served keypoints alone.
+"""The task: insert the plug. Reward, success and termination from served keypoints alone; observation as chosen.
 
 Success is the paper's (section 6.2): the sum of the distances between all three keypoints is under 2.5 cm. The plug tip
 is labelled at the socket's opening once it is inside, so two of the three distances are what is left between the plug
@@ -15,21 +15,26 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.cell import CONTROL_HZ, GripperState
+from actors.observation import (
+    Observation,
+    embedding_observation,
+    embedding_of,
+    keypoint_observation,
+    observation_size,
+)
 from s3k_dist.features.types import FrameFeatures
 
 KEYPOINTS = ("plug_tip", "plug_base", "socket")
 TIP, BASE, SOCKET = range(3)
-OBSERVATION_SIZE = 24
 ACTION_SIZE = 6
-OBSERVATION_LIMIT = 10.0
-# To units of order one: 2 cm and 5 cm for what must be precise and what need not be, the cell's speed limits, 0.3 rad.
-FINE_M, COARSE_M, TURN_RAD, SPEED_M_S, SPIN_RAD_S = 0.02, 0.05, 0.3, 0.05, 0.5
 
 
 class InsertionConfig(BaseModel):
-    """The task's thresholds.
+    """The task's thresholds, and what its agent observes.
 
     Attributes:
+        observation: keypoints (the paper's agent), vae (its baseline), pixels-frozen or state; `actors.observation`.
+        embedding_size: numbers in an embedding, where one is observed (section 6.2: 10).
         success_distance_m: sum of the three distances that counts as inserted (section 6.2).
         hold_steps: consecutive steps for which a claim must hold.
         max_residual_px: every view's re-projection residual in a claim, at 128 px (scales with the image).
@@ -44,6 +49,8 @@ class InsertionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    observation: Observation = "keypoints"
+    embedding_size: int = Field(10, ge=1)
     success_distance_m: float = Field(0.025, gt=0)
     hold_steps: int = Field(2, ge=1)
     max_residual_px: float = Field(1.5, gt=0)
@@ -55,13 +62,18 @@ class InsertionConfig(BaseModel):
     failure_reward: float = -0.5
     progress_reward: float = 2.0
 
+    @property
+    def observation_size(self) -> int:
+        """Numbers in an observation."""
+        return observation_size(self.observation, self.embedding_size)
+
 
 @dataclass(frozen=True)
 class TaskStep:
     """What the task makes of one moment.
 
     Attributes:
-        observation: float32, shape (OBSERVATION_SIZE,).
+        observation: float32, shape (InsertionConfig.observation_size,).
         reward: of the action that led here.
         terminated: the task ended here: inserted, far away, or lost.
         truncated: time is up.
@@ -141,31 +153,21 @@ class InsertionTask:
         distance_m = sum_of_distances_m(self._known_m)
         if consistent.all():
             self._trusted_distance_m = distance_m
-        observation = _observation(gripper, self._known_m, consistent)
+        observation = self._observation(gripper, features, consistent)
         return TaskStep(observation, 0.0, False, False, False, distance_m, consistent)
+
+    def _observation(self, gripper: GripperState, features: FrameFeatures, consistent: np.ndarray) -> np.ndarray:
+        match self.config.observation:
+            case "keypoints":
+                return keypoint_observation(gripper, self._known_m, consistent)
+            case "state":
+                true_m = embedding_of(features, "state", self._known_m.size).reshape(self._known_m.shape)
+                return keypoint_observation(gripper, true_m, np.ones(len(KEYPOINTS)))
+            case choice:
+                return embedding_observation(gripper, embedding_of(features, choice, self.config.embedding_size))
 
 
 def sum_of_distances_m(keypoints_m: np.ndarray) -> float:
     """Sum of the distances between all three keypoints, metres (section 6.2); ``keypoints_m`` has shape (3, 3)."""
     tip, base, socket = keypoints_m
     return float(np.linalg.norm(tip - socket) + np.linalg.norm(base - socket) + np.linalg.norm(tip - base))
-
-
-def _observation(gripper: GripperState, keypoints_m: np.ndarray, consistent: np.ndarray) -> np.ndarray:
-    """Gripper pose and velocity, keypoints relative to one another, and which of them to trust; shape (24,).
-
-    Differences, because millimetres between plug and socket decide while both move by centimetres.
-    """
-    tip, base, socket = keypoints_m
-    parts = (
-        (gripper.position_m - socket) / COARSE_M,
-        gripper.rotation_rad / TURN_RAD,
-        gripper.linear_velocity_m_s / SPEED_M_S,
-        gripper.angular_velocity_rad_s / SPIN_RAD_S,
-        (tip - socket) / FINE_M,
-        (tip - base) / FINE_M,
-        (base - socket) / FINE_M,
-        consistent.astype(np.float64),
-    )
-    flat = np.nan_to_num(np.concatenate(parts), posinf=OBSERVATION_LIMIT, neginf=-OBSERVATION_LIMIT)
-    return np.clip(flat, -OBSERVATION_LIMIT, OBSERVATION_LIMIT).astype(np.float32)

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from actors.cell import CellObservation, SimulatedCell
-from actors.environment import FeatureSource
 from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
+from actors.observation import FeatureSource, observed_through, observed_version
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.stream.record import StreamRecord
@@ -83,6 +83,7 @@ class _Trace:
     steps: list[TaskStep] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     models: list[int] = field(default_factory=list)
+    observed: list[int] = field(default_factory=list)
     errors_m: list[np.ndarray] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     sent: int = 0
@@ -94,7 +95,7 @@ class Rollout:
 
     Args:
         cell: where; its truth is recorded beside every step, and shown to nobody.
-        features: where keypoints come from.
+        features: where keypoints come from, and embeddings where the task observes them.
         task: the insertion task.
         writer: the cell's end of the stream; every frame goes there. None keeps no frames.
         chunk_steps: steps that are handed over for learning at a time.
@@ -112,7 +113,7 @@ class Rollout:
         on_step: Callable[[CellObservation, FrameFeatures, TaskStep], None] | None = None,
     ) -> None:
         self._cell = cell
-        self._features = features
+        self._features = observed_through(features, cell, task.config.observation)
         self._task = task
         self._writer = writer
         self._chunk_steps = chunk_steps
@@ -175,6 +176,7 @@ class Rollout:
             record = StreamRecord(seen.frame, episode_id, len(trace.models), features.model_version)
             self._writer.append(record)
         trace.models.append(features.model_version)
+        trace.observed.append(observed_version(self._task.config.observation, features))
         trace.errors_m.append(np.linalg.norm(features.positions_m - self._cell.truth().keypoints_m, axis=-1))
         return features
 
@@ -192,7 +194,7 @@ class Rollout:
                 self._cell.cell_id,
                 trace.steps[first : last + 1],
                 trace.actions[first:last],
-                trace.models[first:last],
+                trace.observed[first:last],
                 start_step=first,
                 policy_version=policy.version,
                 truncated=truncated and not end.terminated,

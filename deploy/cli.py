@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from deploy.interrupt import INTERRUPTED, stop_on_signals
 from s3k_dist.errors import ConfigError, S3KError
@@ -81,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_overrides(seeing)
     seeing.set_defaults(command=_train_keypoints)
 
+    embedding = train.add_parser("vae", help="train the baseline's beta-VAE on a data set's frames; publish it")
+    embedding.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, or the folder of a run")
+    embedding.add_argument("--out", type=Path, required=True, metavar="REGISTRY", help="for weights and pictures")
+    embedding.add_argument("--steps", type=int, metavar="N", help="of the optimiser; the same as --set steps=N")
+    embedding.add_argument("--seed", type=int, default=0, help="of weights and batches (default: 0)")
+    _add_overrides(embedding)
+    embedding.set_defaults(command=_train_vae)
+
     for parent, part, text, command in (
         (train, "policy", "clone the demonstrations, then learn from own episodes", _train_policy),
         (evaluate, "policy", "play held-out episodes, judged by the simulator's truth", _evaluate_policy),
@@ -102,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the promoted keypoint model of a run over gRPC")
     serve.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder with a trained keypoint model")
     serve.add_argument("--address", default="127.0.0.1:50051", help="where to listen (default: %(default)s)")
+    serve.add_argument("--encoder", type=Path, metavar="REGISTRY", help="answer with its embeddings, too")
     serve.add_argument("--metrics-port", type=int, default=None, help="Prometheus metrics over HTTP on this port")
     serve.set_defaults(command=_serve)
 
@@ -212,6 +222,18 @@ def _train_keypoints(options: argparse.Namespace) -> int:
     return _stage(options, "learn to see", learn_to_see, f"s3k train policy --run {options.run}")
 
 
+def _train_vae(options: argparse.Namespace) -> int:
+    stop_on_signals("the same command goes on from the last checkpoint, a minute old at most")
+    from deploy.config import set_value, validated
+    from deploy.train_vae import VaeTraining, train
+    from learners.vae.config import VaeConfig
+
+    tree: dict[str, Any] = {} if options.steps is None else {"steps": options.steps}
+    for setting in options.set:
+        set_value(tree, setting)
+    return train(VaeTraining(options.data, validated(VaeConfig, tree, "the VAE"), options.seed), options.out)
+
+
 def _train_policy(options: argparse.Namespace) -> int:
     from deploy.stages.act import learn_to_act
 
@@ -242,7 +264,7 @@ def _evaluate_keypoints(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from deploy.serve import serve
 
-    return serve(options.run, options.address, options.metrics_port)
+    return serve(options.run, options.address, options.metrics_port, options.encoder)
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.insertion import InsertionConfig
 from learners.keypoint.config import KeypointLearnerConfig
+from learners.vae.config import VaeConfig
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError
 
@@ -143,7 +144,10 @@ class EvaluationConfig(Section):
 
 
 class RunConfig(Section):
-    """Everything a run depends on. The same preset and seed give the same data sets."""
+    """Everything a run depends on. The same preset and seed give the same data sets.
+
+    ``vae`` is used where ``task.observation`` is vae; its ``latent_size`` is then ``task.embedding_size``.
+    """
 
     preset: str = "laptop"
     seed: int = Field(0, ge=0)
@@ -151,6 +155,7 @@ class RunConfig(Section):
     recording: RecordingConfig = RecordingConfig()
     labels: LabelsConfig = LabelsConfig()
     keypoints: KeypointLearnerConfig = KeypointLearnerConfig()
+    vae: VaeConfig = VaeConfig()
     service: ServiceConfig = ServiceConfig()
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()

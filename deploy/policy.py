@@ -5,7 +5,8 @@ from gymnasium.spaces import Box
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import LEARNER_RESULTS
 
-from actors.insertion import ACTION_SIZE, OBSERVATION_LIMIT, OBSERVATION_SIZE
+from actors.insertion import ACTION_SIZE
+from actors.observation import OBSERVATION_LIMIT
 from deploy.config import RunConfig
 from deploy.run_folder import RunFolder
 from learners.ddpg.algorithm import DDPG
@@ -21,7 +22,7 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
     settings = (
         DDPGConfig()
         .environment(
-            observation_space=Box(-OBSERVATION_LIMIT, OBSERVATION_LIMIT, (OBSERVATION_SIZE,), np.float32),
+            observation_space=Box(-OBSERVATION_LIMIT, OBSERVATION_LIMIT, (config.task.observation_size,), np.float32),
             action_space=Box(-1.0, 1.0, (ACTION_SIZE,), np.float32),
         )
         .env_runners(env_runner_cls=IngestEnvRunner, num_env_runners=0)
@@ -50,7 +51,7 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
 
 def actor_shape(config: RunConfig) -> ActorShape:
     """Shape of the actor that a run trains."""
-    return ActorShape(OBSERVATION_SIZE, ACTION_SIZE, config.policy.hidden_sizes)
+    return ActorShape(config.task.observation_size, ACTION_SIZE, config.policy.hidden_sizes)
 
 
 def progress_of(algorithm: DDPG) -> dict[str, float]:

@@ -7,7 +7,6 @@ machine: the service answers robots, cells act, the policy learner learns, the k
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -74,14 +73,16 @@ class CellProcess:
 class ServiceProcess:
     """Hosts the feature service."""
 
-    def __init__(self, config: RunConfig, models: Path, address: str) -> None:
+    def __init__(self, config: RunConfig, folder: RunFolder, address: str) -> None:
         _settle("service", threads=1)
+        from s3k_dist.embeddings.encoder import ENCODER_KINDS, encoder_source
         from s3k_dist.features.server import FeatureServer
         from s3k_dist.features.server_thread import FeatureServerThread
         from s3k_dist.keypoints.detector import KeypointDetector
         from s3k_dist.weights import WeightsRegistry
 
-        registry = WeightsRegistry(models)
+        registry = WeightsRegistry(folder.models)
+        kind = config.task.observation
         self._thread = FeatureServerThread(
             FeatureServer(
                 registry.current,
@@ -91,6 +92,7 @@ class ServiceProcess:
                 max_queue_frames=config.service.max_queue_frames,
                 poll_s=config.service.poll_s,
                 metrics_port=config.service.metrics_port,
+                encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
             )
         )
 

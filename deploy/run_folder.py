@@ -41,6 +41,10 @@ class RunFolder:
         """Registry of keypoint models."""
         return self.root / "models"
 
+    def encoder(self, kind: str) -> Path:
+        """Registry of encoders of one kind, where the agent observes an embedding."""
+        return self.root / "encoders" / kind
+
     @property
     def trainer(self) -> Path:
         """State of the keypoint trainer."""

@@ -71,6 +71,7 @@ def _policy(session: Session) -> dict[str, Any]:
     successes = [line["steps"] for line in held_out if line["truly_inserted"]]
     series = read_series(session.folder.root)
     return {
+        "observation": session.config.task.observation,
         "env_steps": _last(series, "policy/env_steps"),
         "updates": _last(series, "policy/updates"),
         "pretrain_updates": _last(series, "policy/pretrain_updates"),

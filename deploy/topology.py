@@ -89,7 +89,7 @@ class Topology:
         """
         if self._service is None:
             wanted = address or self._config.service.address
-            self._service = _start(ServiceProcess, self._config, self._folder.models, wanted)
+            self._service = _start(ServiceProcess, self._config, self._folder, wanted)
             self._address = self.call(self._service.start.remote(), START_S)
         return self._address
 

@@ -1,30 +1,27 @@
 """``s3k train keypoints --data``: a keypoint model from a data set, without a run around it."""
 
 import hashlib
-import io
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
 import torch
 
+from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
 from deploy.config import set_value, validated
 from deploy.live_view import LiveView
+from deploy.unlabelled import layout, read_unlabelled, require_memory
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
 from learners.keypoint.calibration import calibrate
 from learners.keypoint.config import TrainerConfig
-from learners.keypoint.data import UnlabelledPool, labelled_frames
+from learners.keypoint.data import labelled_frames
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
-from learners.keypoint.learner import DAMAGED
 from learners.keypoint.recipes import RECIPES, sigma_of
 from learners.keypoint.trainer import KeypointTrainer
-from s3k_dist.atomic import write_atomic
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.errors import ConfigError, FrameError, PreflightError, S3KError, StorageError
+from s3k_dist.errors import ConfigError, FrameError, S3KError, StorageError
 from s3k_dist.file_lock import file_lock
 from s3k_dist.folders import make_folder
 from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector
@@ -32,12 +29,9 @@ from s3k_dist.keypoints.network import NetworkConfig
 from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
-CHECKPOINT_NAME = "training.pt"
 LOCK_NAME = ".training.lock"
 LOCK_TIMEOUT_S = 1.0
 SAVE_EVERY_S = 60.0
-FRAMES_A_READ = 64
-MEMORY_SHARE = 0.8  # of what is free, for frames; the network needs some, too
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ def train(training: Training, out: Path) -> int:
         sigma=sigma_of(size_px),
         **RECIPES[training.recipe].network,
     )
-    _require_memory(reader, labelled)
+    require_memory(len(reader), labelled.images[0].numel())
     held_out = None
     if labels.of_split("held_out"):
         held_out = labelled_frames(reader, labels.of_split("held_out"), labels.keypoints)
@@ -109,7 +103,7 @@ def train(training: Training, out: Path) -> int:
     trainer = KeypointTrainer(network, config, labelled.to(device), seed=training.seed)
     digest = hashlib.sha256(dataset.labels.read_bytes()).hexdigest()[:16]
     identity = {"data": str(training.data.resolve()), "frames": len(reader), "labels": digest, "seed": training.seed}
-    checkpoint = _Checkpoint(out / CHECKPOINT_NAME, {**identity, "steps": training.steps, **config.model_dump()})
+    checkpoint = TrainingCheckpoint(out / CHECKPOINT_NAME, {**identity, "steps": training.steps, **config.model_dump()})
     view = LiveView(f"s3k train keypoints, recipe {training.recipe}, seed {training.seed}", ("read", "train", "judge"))
     with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):
         checkpoint.restore(trainer)
@@ -129,45 +123,8 @@ def train(training: Training, out: Path) -> int:
     return 0
 
 
-class _Checkpoint:
-    """A training half done, in one file.
-
-    Args:
-        path: of the file.
-        of: what training it is; a checkpoint of another one is refused.
-    """
-
-    def __init__(self, path: Path, of: dict[str, Any]) -> None:
-        self.path = path
-        self._of = of
-
-    def save(self, trainer: KeypointTrainer) -> None:
-        data = io.BytesIO()
-        torch.save({"of": self._of, "trainer": trainer.state_dict()}, data)
-        write_atomic(self.path, data.getvalue())
-
-    def restore(self, trainer: KeypointTrainer) -> None:
-        """Put the trainer where the file says, if there is one."""
-        if not self.path.exists():
-            return
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            there = dict(state["of"])
-            if there == self._of:
-                trainer.load_state_dict(state["trainer"])
-                return
-        except DAMAGED as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise StorageError(f"{self.path} is no checkpoint: {reason}; delete it to begin anew") from error
-        other = [f"{key} {there.get(key)}, here {value}" for key, value in self._of.items() if there.get(key) != value]
-        raise ConfigError(
-            f"{self.path} is of another training, with {'; '.join(other) or 'more settings'}: "
-            "finish that one with its command, or delete the file"
-        )
-
-
 def _advance(
-    trainer: KeypointTrainer, unlabelled: UnlabelledFrames, steps: int, checkpoint: _Checkpoint, view: LiveView
+    trainer: KeypointTrainer, unlabelled: UnlabelledFrames, steps: int, checkpoint: TrainingCheckpoint, view: LiveView
 ) -> None:
     if trainer.steps:
         view.event(f"going on from step {trainer.steps}")
@@ -215,40 +172,20 @@ def _publish(
 
 def _read(reader: StreamReader, labelled: LabelledFrames, view: LiveView) -> UnlabelledFrames:
     """Every frame of the stream."""
-    pool, taken = UnlabelledPool(len(reader), seed=0), 0
-    while taken < len(reader):
-        taken += pool.follow(reader, FRAMES_A_READ)
-        view.progress(taken / len(reader))
-    frames = pool.frames()
+    frames = read_unlabelled(reader, view)
     if frames is None or frames.images.shape[1:] != labelled.images.shape[1:]:
         raise FrameError(
-            f"the labelled frames are {_layout(labelled)}, the first of the stream "
-            f"{'damaged' if frames is None else _layout(frames)}: expected frames of one layout"
+            f"the labelled frames are {layout(labelled)}, the first of the stream "
+            f"{'damaged' if frames is None else layout(frames)}: expected frames of one layout"
         )
-    if len(pool) < taken:
-        view.event(f"{taken - len(pool)} frames are damaged or of another layout, and left out")
     return frames
-
-
-def _require_memory(reader: StreamReader, labelled: LabelledFrames) -> None:
-    needed, free = len(reader) * labelled.images[0].numel(), psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * free:
-        raise PreflightError(
-            f"{len(reader)} frames take {needed / 1e9:.1f} GB in memory, {free / 1e9:.1f} GB are free: "
-            "train on fewer or smaller frames, or on a larger machine"
-        )
 
 
 def _side_px(labelled: LabelledFrames) -> int:
     views, height, width = labelled.images.shape[1:4]
     if views < 2 or height != width or height < 32 or height % 2:
         raise FrameError(
-            f"the labelled frames are {_layout(labelled)}; expected 2 views or more, square, with an even side of "
+            f"the labelled frames are {layout(labelled)}; expected 2 views or more, square, with an even side of "
             "32 px or more"
         )
     return height
-
-
-def _layout(frames: LabelledFrames | UnlabelledFrames) -> str:
-    views, height, width = frames.images.shape[1:4]
-    return f"{views} views of {width} x {height} px"

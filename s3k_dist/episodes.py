@@ -40,7 +40,7 @@ class EpisodeChunk:
         truncated: the episode was cut short after the last step: its value goes on (bootstraps).
         start_step: index within the episode of this chunk's first step.
         policy_version: version of the weights that acted, -1 if no published weights did.
-        model_versions: int, shape (T,): which keypoint model made the features of each observation; 0 if none did.
+        model_versions: int, shape (T,): version of the model that made the features of each observation; 0 if none did.
         success: the task's own verdict on a finished episode; None where there is none.
     """
 

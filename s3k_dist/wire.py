@@ -9,7 +9,7 @@ from collections.abc import Sized
 import numpy as np
 
 from s3k_dist.errors import FrameError, GeometryError
-from s3k_dist.features.types import FrameFeatures
+from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.geometry.camera import NO_DISTORTION, Camera
 from s3k_dist.images import Encoding, decode_image, encode_image
@@ -64,6 +64,7 @@ def features_to_proto(features: FrameFeatures, service_time_ns: int = 0) -> feat
             model_version=features.model_version,
             keypoints=[_keypoint_to_proto(features, k) for k in range(len(features.keypoint_names))],
             service_time_ns=service_time_ns,
+            embedding=_embedding_to_proto(features.embedding),
         )
     except (ValueError, IndexError) as error:
         where = f"features of frame {features.cell_id}/{features.sequence:08d}"
@@ -74,7 +75,7 @@ def features_from_proto(message: features_pb2.Features) -> FrameFeatures:
     """The features of a message.
 
     Raises:
-        FrameError: arrays of the wrong length, or keypoints that differ in their cameras.
+        FrameError: arrays of the wrong length, keypoints that differ in their cameras, or an empty embedding.
     """
     where = f"features of frame {message.cell_id}/{message.sequence:08d}"
     keypoints = message.keypoints
@@ -102,6 +103,7 @@ def features_from_proto(message: features_pb2.Features) -> FrameFeatures:
         pixels=by_view[..., :2],
         confidence=by_view[..., 2],
         residual_px=by_view[..., 3],
+        embedding=_embedding_from_proto(message.embedding, where) if message.HasField("embedding") else None,
     )
 
 
@@ -190,6 +192,20 @@ def _keypoint_to_proto(features: FrameFeatures, k: int) -> features_pb2.Keypoint
             for v, camera in enumerate(features.camera_names)
         ],
     )
+
+
+def _embedding_to_proto(embedding: Embedding | None) -> features_pb2.Embedding | None:
+    if embedding is None:
+        return None
+    return features_pb2.Embedding(
+        kind=embedding.kind, model_version=embedding.model_version, values=embedding.values.tolist()
+    )
+
+
+def _embedding_from_proto(message: features_pb2.Embedding, where: str) -> Embedding:
+    if not message.values:
+        raise FrameError(f"{where}: the {message.kind!r} embedding is empty")
+    return Embedding(message.kind, message.model_version, np.array(message.values, np.float32))
 
 
 def _require_length(values: Sized, expected: int, what: str) -> None:

@@ -11,7 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["s3k_dist.geometry", "s3k_dist.keypoints", "learners.keypoint"], "beartype.beartype")
+CHECKED = ["s3k_dist.geometry", "s3k_dist.keypoints", "s3k_dist.embeddings", "learners.keypoint", "learners.vae"]
+install_import_hook(CHECKED, "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from actors.rollout import EpisodeOutcome
+from deploy.encoders import ready_encoder
 from deploy.processes import recorded_ids
 from deploy.session import PHASES, TRAINING_SEEDS, Session, episode_lines
 from deploy.stages.evaluate import play_held_out
@@ -32,6 +33,7 @@ def learn_to_act(session: Session) -> None:
     if session.folder.progress().get("acts"):
         return
     session.folder.require_model()
+    ready_encoder(session)
     session.topology.service()
     _connect_cells(session)
     learner = session.topology.policy_learner()

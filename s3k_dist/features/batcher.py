@@ -9,12 +9,12 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from s3k_dist.errors import DeadlineError, FrameError, ServiceError, ServiceUnavailableError
-from s3k_dist.features.detector import Detector
+from s3k_dist.features.detector import Detector, Encoder
 from s3k_dist.features.metrics import FeatureMetrics
-from s3k_dist.features.types import FrameFeatures
+from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 
 logger = logging.getLogger(__name__)
@@ -42,23 +42,32 @@ class _Waiting:
 
 
 class Batcher:
-    """A bounded queue of frames and the one thread that runs the detector on them.
+    """A bounded queue of frames and the one thread that runs the models on them.
 
     Args:
         metrics: where batch sizes and the queue's length are noted.
         max_batch_frames: frames in one call of the detector, at most.
         max_queue_frames: frames that may wait; one more is turned away.
         max_wait_ms: how long a frame may wait for others to join its batch, milliseconds.
+        encodes: answer with embeddings, too; frames are then turned away until both models serve.
     """
 
     def __init__(
-        self, metrics: FeatureMetrics, max_batch_frames: int = 16, max_queue_frames: int = 64, max_wait_ms: float = 0.0
+        self,
+        metrics: FeatureMetrics,
+        max_batch_frames: int = 16,
+        max_queue_frames: int = 64,
+        max_wait_ms: float = 0.0,
+        *,
+        encodes: bool = False,
     ) -> None:
         self._metrics = metrics
         self._max_batch_frames = max_batch_frames
         self._max_queue_frames = max_queue_frames
         self._max_wait_s = max_wait_ms / 1e3
         self._detector: Detector | None = None
+        self._encoder: Encoder | None = None
+        self._encodes = encodes
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -70,6 +79,16 @@ class Batcher:
         """What reads the next batch."""
         return self._detector
 
+    @property
+    def encoder(self) -> Encoder | None:
+        """What embeds the next batch."""
+        return self._encoder
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model that an answer needs is there."""
+        return self._detector is not None and (self._encoder is not None or not self._encodes)
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
@@ -78,16 +97,20 @@ class Batcher:
         """Read the next batch with ``detector``; a batch under way is finished by the one before."""
         self._detector = detector
 
+    def swap_encoder(self, encoder: Encoder) -> None:
+        """The same for the encoder; each model is swapped by itself, and an answer names both versions."""
+        self._encoder = encoder
+
     def submit(self, frame: MultiViewFrame, timeout_s: float) -> "Future[FrameFeatures]":
         """Put a frame into the queue; cancelling the answer, or ``timeout_s`` seconds, takes it out unread.
 
         Raises:
-            NoModelError: no model serves yet.
+            NoModelError: a model is missing yet.
             QueueFullError: too many frames wait.
             ServiceUnavailableError: the batcher is closed.
         """
-        if self._detector is None:
-            raise NoModelError("no keypoint model serves yet")
+        if not self.ready:
+            raise NoModelError("no encoder serves yet" if self._detector else "no keypoint model serves yet")
         waiting = _Waiting(frame, time.monotonic() + timeout_s)
         with self._changed:
             if self._closed:
@@ -117,10 +140,10 @@ class Batcher:
     def _work(self) -> None:
         while not self._closed:
             batch = self._take()
-            detector = self._detector
+            detector, encoder = self._detector, self._encoder
             if detector is not None:
                 for group in _by_layout(batch):
-                    self._read(detector, group)
+                    self._read(detector, encoder, group)
 
     def _take(self) -> list[_Waiting]:
         """What waits, in order, at most one batch; without what was cancelled or is too late."""
@@ -134,25 +157,36 @@ class Batcher:
             taken = [self._queue.popleft() for _ in range(count)]
         return [waiting for waiting in taken if _still_wanted(waiting)]
 
-    def _read(self, detector: Detector, group: list[_Waiting]) -> None:
+    def _read(self, detector: Detector, encoder: Encoder | None, group: list[_Waiting]) -> None:
         self._metrics.batch(len(group))
         try:
-            features = detector.detect([waiting.frame for waiting in group])
+            frames = [waiting.frame for waiting in group]
+            features = detector.detect(frames)
             if len(features) != len(group):
                 raise ServiceError(f"it answered {len(group)} frames with {len(features)} features")
+            if encoder is not None:
+                features = _with_embeddings(features, encoder.embed(frames))
         except Exception as error:  # a detector may raise anything, and the thread must live on
             if len(group) > 1:
                 # One bad frame must not take its neighbours with it.
                 for waiting in group:
-                    self._read(detector, [waiting])
+                    self._read(detector, encoder, [waiting])
                 return
             if not isinstance(error, FrameError):
-                logger.exception("model version %d failed on frame %s", detector.version, group[0].frame.frame_id)
-                error = ServiceError(f"model version {detector.version} failed on this frame: {error}")
+                which = f"model version {detector.version}"
+                which += f" or encoder version {encoder.version}" if encoder is not None else ""
+                logger.exception("%s failed on frame %s", which, group[0].frame.frame_id)
+                error = ServiceError(f"{which} failed on this frame: {error}")
             group[0].answer.set_exception(error)
             return
         for waiting, answer in zip(group, features, strict=True):
             waiting.answer.set_result(answer)
+
+
+def _with_embeddings(features: list[FrameFeatures], embeddings: list[Embedding]) -> list[FrameFeatures]:
+    if len(embeddings) != len(features):
+        raise ServiceError(f"the encoder answered {len(features)} frames with {len(embeddings)} embeddings")
+    return [replace(seen, embedding=embedding) for seen, embedding in zip(features, embeddings, strict=True)]
 
 
 def _still_wanted(waiting: _Waiting) -> bool:

@@ -33,6 +33,23 @@ _WORTH_RETRYING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUST
 
 
 @dataclass(frozen=True)
+class EncoderInfo:
+    """What makes the embeddings.
+
+    Attributes:
+        kind: of the model: "vae", "pixels-frozen".
+        version: version in its own weights registry.
+        embedding_size: numbers in an embedding.
+        published_at_ns: host time of publication, nanoseconds since the Unix epoch.
+    """
+
+    kind: str
+    version: int
+    embedding_size: int
+    published_at_ns: int
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What serves.
 
@@ -41,12 +58,14 @@ class ModelInfo:
         keypoint_names: K names, in the order of the features.
         image_size_px: side of the square images that the network sees, pixels.
         published_at_ns: host time of publication, nanoseconds since the Unix epoch.
+        encoder: what makes the embeddings; None where no encoder serves.
     """
 
     version: int
     keypoint_names: tuple[str, ...]
     image_size_px: int
     published_at_ns: int
+    encoder: EncoderInfo | None = None
 
 
 class FeatureClient:
@@ -81,7 +100,7 @@ class FeatureClient:
         self._window = LatencyWindow()
 
     def extract(self, frame: MultiViewFrame) -> FrameFeatures:
-        """The keypoints of ``frame``.
+        """The keypoints of ``frame``, and its embedding where an encoder serves.
 
         Raises:
             FrameError: the frame cannot be used, or is larger than a message may be.
@@ -103,8 +122,12 @@ class FeatureClient:
         """What serves now; raises as `extract` does."""
         request = service_pb2.GetModelRequest()
         response = self._call(lambda timeout_s: self._stub.GetModel(request, timeout=timeout_s))
+        encoder = None
+        if response.HasField("encoder"):
+            made_by = response.encoder
+            encoder = EncoderInfo(made_by.kind, made_by.version, made_by.embedding_size, made_by.published_at_ns)
         return ModelInfo(
-            response.version, tuple(response.keypoint_names), response.image_size_px, response.published_at_ns
+            response.version, tuple(response.keypoint_names), response.image_size_px, response.published_at_ns, encoder
         )
 
     def latest(self) -> FrameFeatures | None:

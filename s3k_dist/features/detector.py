@@ -1,9 +1,10 @@
-"""What the feature service asks of a keypoint model."""
+"""What the feature service asks of its models: a keypoint model always, an encoder where embeddings are wanted."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from s3k_dist.features.types import FrameFeatures
+from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 
 
@@ -34,8 +35,47 @@ class Detector(Protocol):
         """Read frames of one layout. Raises FrameError for a frame that cannot be used."""
 
 
+class Encoder(Protocol):
+    """One version of an encoder; called as a ``Detector`` is, by the same thread, with the same frames."""
+
+    @property
+    def kind(self) -> str:
+        """Of the model, as in its manifest."""
+
+    @property
+    def version(self) -> int:
+        """Version in its own weights registry."""
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers in an embedding."""
+
+    @property
+    def published_at_ns(self) -> int:
+        """Host time of publication, nanoseconds since the Unix epoch."""
+
+    def embed(self, frames: Sequence[MultiViewFrame]) -> list[Embedding]:
+        """Read frames of one layout. Raises FrameError for a frame that cannot be used."""
+
+
 LoadDetector = Callable[[int], Detector]
 """Makes the detector of a version; may take seconds and may raise anything: the service then keeps the one it has."""
 
+LoadEncoder = Callable[[int], Encoder]
+"""The same for an encoder."""
+
 CurrentVersion = Callable[[], int | None]
 """The version that ought to serve, cheap enough to ask every second: `WeightsRegistry.current`."""
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where a server finds its encoder.
+
+    Attributes:
+        current_version: the version that ought to serve: `WeightsRegistry.current`, of a registry of encoders.
+        load: makes the encoder of a version.
+    """
+
+    current_version: CurrentVersion
+    load: LoadEncoder

@@ -7,7 +7,8 @@
 | s3k_features_batch_frames | frames | histogram of frames in each call of the detector; always 1 under load means batching does not work |
 | s3k_features_queue_frames | frames | waiting now; near the limit means requests are about to be turned away |
 | s3k_features_model_version | version | what serves now; 0 before a first model |
-| s3k_features_swaps_total | swaps | models taken into service, the first included |
+| s3k_features_encoder_version | version | what makes the embeddings; 0 where no encoder serves |
+| s3k_features_swaps_total | swaps | models and encoders taken into service, the first included |
 | s3k_features_failed_swaps_total | attempts | versions that could not be loaded; the one before goes on serving |
 """  # noqa: E501
 
@@ -45,6 +46,9 @@ class FeatureMetrics:
         )
         self._queue = Gauge("s3k_features_queue_frames", "Frames waiting", registry=self.registry)
         self._version = Gauge("s3k_features_model_version", "Version that serves", registry=self.registry)
+        self._encoder_version = Gauge(
+            "s3k_features_encoder_version", "Version of the encoder that serves", registry=self.registry
+        )
         self._swaps = Counter("s3k_features_swaps", "Models taken into service", registry=self.registry)
         self._failed_swaps = Counter("s3k_features_failed_swaps", "Versions not loaded", registry=self.registry)
         self._window = LatencyWindow()
@@ -69,9 +73,14 @@ class FeatureMetrics:
         self._queue.set_function(length)
 
     def swapped(self, version: int) -> None:
-        """A model was taken into service."""
+        """A keypoint model was taken into service."""
         self._swaps.inc()
         self._version.set(version)
+
+    def encoder_swapped(self, version: int) -> None:
+        """An encoder was taken into service."""
+        self._swaps.inc()
+        self._encoder_version.set(version)
 
     def swap_failed(self) -> None:
         """A version could not be loaded."""

@@ -4,9 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from s3k_dist.errors import ServiceError
-from s3k_dist.features.detector import CurrentVersion, Detector, LoadDetector
+from s3k_dist.features.detector import CurrentVersion
 from s3k_dist.features.metrics import FeatureMetrics
 
 logger = logging.getLogger(__name__)
@@ -15,30 +16,41 @@ FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 
 
-class ModelFollower:
-    """A thread that follows the promoted version.
+class Versioned(Protocol):
+    """A model that knows which version it is."""
+
+    @property
+    def version(self) -> int:
+        """Version in the weights registry."""
+
+
+Model = TypeVar("Model", bound=Versioned)
+
+
+class ModelFollower(Generic[Model]):
+    """A thread that follows the promoted version of one registry.
 
     A version that fails to load is refused, logged and counted, and the one before goes on serving. It is tried again
     after 1, 2, 4 ... 60 seconds, since a disk may have been the reason, or at once when another version is promoted.
 
     Args:
         current_version: asked every ``poll_s`` seconds.
-        load_detector: makes the detector of a version, in this thread.
-        serve: takes a new detector into service.
-        metrics: where swaps and failures are counted.
+        load: makes the model of a version, in this thread.
+        serve: takes a new model into service.
+        metrics: where failures are counted.
         poll_s: how often to look, seconds.
     """
 
     def __init__(
         self,
         current_version: CurrentVersion,
-        load_detector: LoadDetector,
-        serve: Callable[[Detector], None],
+        load: Callable[[int], Model],
+        serve: Callable[[Model], None],
         metrics: FeatureMetrics,
         poll_s: float,
     ) -> None:
         self._current_version = current_version
-        self._load_detector = load_detector
+        self._load = load
         self._serve = serve
         self._metrics = metrics
         self._poll_s = poll_s
@@ -76,17 +88,16 @@ class ModelFollower:
         if version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
-            detector = self._load_detector(version)
-            if detector.version != version:
+            model = self._load(version)
+            if model.version != version:
                 # Its features would carry a version that did not make them.
-                raise ServiceError(f"asked for version {version}, got a detector of version {detector.version}")
+                raise ServiceError(f"asked for version {version}, got a model of version {model.version}")
         except Exception as error:  # noqa: BLE001  # loading is foreign code, and the old model must go on serving
             self._refuse(version, error)
             return
         if self._stopping.is_set():
             return
-        self._serve(detector)
-        self._metrics.swapped(version)
+        self._serve(model)
         logger.info("model version %d serves, after %s", version, self._serving)
         self._serving, self._refused = version, None
 

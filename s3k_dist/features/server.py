@@ -1,4 +1,4 @@
-"""The gRPC feature service: frames in, 3-D keypoints out, always by the newest promoted model.
+"""The gRPC feature service: frames in, 3-D keypoints and, if wanted, an embedding out, by the newest promoted models.
 
     server = FeatureServer(registry.current, load_detector, address="0.0.0.0:50051")
     port = await server.start()
@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.batcher import Batcher
-from s3k_dist.features.detector import CurrentVersion, Detector, LoadDetector
+from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.features.model_follower import ModelFollower
@@ -44,6 +44,7 @@ class FeatureServer:
         poll_s: how often to look for a newly promoted version, seconds.
         max_message_bytes: a larger request is answered RESOURCE_EXHAUSTED by gRPC itself.
         metrics_port: where Prometheus scrapes over HTTP; 0 takes a free port, None serves none.
+        encoder: answer with an embedding beside the keypoints, by this encoder; None answers with keypoints alone.
     """
 
     def __init__(
@@ -58,13 +59,20 @@ class FeatureServer:
         poll_s: float = 1.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         metrics_port: int | None = None,
+        encoder: EncoderSource | None = None,
     ) -> None:
         self.metrics = FeatureMetrics()
         self.address = address
         self.metrics_port = metrics_port
         self._max_message_bytes = max_message_bytes
-        self._batcher = Batcher(self.metrics, max_batch_frames, max_queue_frames, max_wait_ms)
+        encodes = encoder is not None
+        self._batcher = Batcher(self.metrics, max_batch_frames, max_queue_frames, max_wait_ms, encodes=encodes)
         self._follower = ModelFollower(current_version, load_detector, self._serve, self.metrics, poll_s)
+        self._encoder_follower: ModelFollower[Encoder] | None = None
+        if encoder is not None:
+            self._encoder_follower = ModelFollower(
+                encoder.current_version, encoder.load, self._serve_encoder, self.metrics, poll_s
+            )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in the stubs
         self._loop: asyncio.AbstractEventLoop
         self._server: grpc.aio.Server
@@ -80,7 +88,7 @@ class FeatureServer:
         """
         self._loop = asyncio.get_running_loop()
         self._server = grpc.aio.server(options=_options(self._max_message_bytes))
-        servicer = FeatureServicer(self._batcher, self.metrics, lambda: self._follower.problem)
+        servicer = FeatureServicer(self._batcher, self.metrics, self._why_no_model)
         service_pb2_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
@@ -101,13 +109,15 @@ class FeatureServer:
         self.address = f"{host}:{bound}"
         await self._server.start()
         self._batcher.start()
-        self._follower.start()
+        for follower in self._followers():
+            follower.start()
         return bound
 
     async def stop(self, grace_s: float) -> None:
         """Take no more requests, finish those under way for at most ``grace_s`` seconds, and stop."""
         await self._health.enter_graceful_shutdown()
-        await asyncio.to_thread(self._follower.stop, THREAD_STOP_S)
+        for follower in self._followers():
+            await asyncio.to_thread(follower.stop, THREAD_STOP_S)
         await self._server.stop(grace_s)
         await asyncio.to_thread(self._batcher.close, THREAD_STOP_S)
         await asyncio.to_thread(self.metrics.stop_http)
@@ -121,9 +131,34 @@ class FeatureServer:
         """The version that serves now."""
         return None if self._batcher.detector is None else self._batcher.detector.version
 
+    @property
+    def encoder_version(self) -> int | None:
+        """The encoder's version that serves now."""
+        return None if self._batcher.encoder is None else self._batcher.encoder.version
+
+    def _followers(self) -> "list[ModelFollower[Any]]":
+        return [self._follower, *([self._encoder_follower] if self._encoder_follower is not None else [])]
+
+    def _why_no_model(self) -> str:
+        if self._batcher.detector is None or self._encoder_follower is None:
+            return f"no keypoint model serves yet: {self._follower.problem}"
+        return f"no encoder serves yet: {self._encoder_follower.problem}"
+
     def _serve(self, detector: Detector) -> None:
         """Called by the follower's thread."""
         self._batcher.swap(detector)
+        self.metrics.swapped(detector.version)
+        self._say_ready()
+
+    def _serve_encoder(self, encoder: Encoder) -> None:
+        """Called by the thread of the encoder's follower."""
+        self._batcher.swap_encoder(encoder)
+        self.metrics.encoder_swapped(encoder.version)
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        if not self._batcher.ready:
+            return
         asyncio.run_coroutine_threadsafe(self._set_health(health_pb2.HealthCheckResponse.SERVING), self._loop)
 
     async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> None:

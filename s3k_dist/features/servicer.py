@@ -8,6 +8,7 @@ import grpc
 
 from s3k_dist.errors import DeadlineError, FrameError, S3KError, ServiceUnavailableError
 from s3k_dist.features.batcher import Batcher, NoModelError, QueueFullError
+from s3k_dist.features.detector import Encoder
 from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.v1 import features_pb2, frame_pb2, service_pb2, service_pb2_grpc
@@ -34,7 +35,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
     Args:
         batcher: reads the frames.
         metrics: where outcomes and latencies are noted.
-        why_no_model: says in one line why no model serves yet.
+        why_no_model: says in one line which model is missing yet, and why.
     """
 
     def __init__(self, batcher: Batcher, metrics: FeatureMetrics, why_no_model: Callable[[], str]) -> None:
@@ -81,12 +82,13 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
     ) -> service_pb2.GetModelResponse:
         detector = self._batcher.detector
         if detector is None:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, self._no_model())
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, self._why_no_model())
         return service_pb2.GetModelResponse(
             version=detector.version,
             keypoint_names=detector.keypoint_names,
             image_size_px=detector.image_size_px,
             published_at_ns=detector.published_at_ns,
+            encoder=_encoder_model(self._batcher.encoder),
         )
 
     async def _stream_answer(
@@ -119,13 +121,21 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         except S3KError as error:
             self._metrics.turned_away(_outcome(error)[0])
             if isinstance(error, NoModelError):
-                raise NoModelError(self._no_model()) from error
+                raise NoModelError(self._why_no_model()) from error
             raise
         self._metrics.answered(service_time_ns / 1e9)
         return answer
 
-    def _no_model(self) -> str:
-        return f"no keypoint model serves yet: {self._why_no_model()}"
+
+def _encoder_model(encoder: Encoder | None) -> service_pb2.EncoderModel | None:
+    if encoder is None:
+        return None
+    return service_pb2.EncoderModel(
+        kind=encoder.kind,
+        version=encoder.version,
+        embedding_size=encoder.embedding_size,
+        published_at_ns=encoder.published_at_ns,
+    )
 
 
 def _outcome(error: S3KError) -> tuple[str, grpc.StatusCode]:

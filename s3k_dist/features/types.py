@@ -1,4 +1,4 @@
-"""What the keypoint model says of one frame. NumPy only: clients need no torch."""
+"""What the models say of one frame. NumPy only: clients need no torch."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,23 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
+class Embedding:
+    """One vector for a whole frame.
+
+    Attributes:
+        kind: of the model that made it, as in its manifest: "vae", "pixels-frozen".
+        model_version: of that model, in its own registry; another version is another vector space.
+        values: float32, shape (D,).
+    """
+
+    kind: str
+    model_version: int
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class FrameFeatures:
-    """The keypoints of one frame; V views, K keypoints.
+    """The keypoints of one frame, and its embedding where an encoder serves; V views, K keypoints.
 
     Attributes:
         cell_id: the cell, echoed from the frame.
@@ -21,6 +36,7 @@ class FrameFeatures:
         pixels: mean of each heatmap, shape (V, K, 2), pixels.
         confidence: of each detection, its weight in Eq. 2, shape (V, K), in (0, 1].
         residual_px: detection to re-projected position, shape (V, K), pixels.
+        embedding: of the whole frame; None where no encoder serves.
     """
 
     cell_id: str
@@ -34,6 +50,7 @@ class FrameFeatures:
     pixels: np.ndarray
     confidence: np.ndarray
     residual_px: np.ndarray
+    embedding: Embedding | None = None
 
     def consistent(self, max_residual_px: float, min_confidence: float) -> np.ndarray:
         """Which keypoints the views agree on and see sharply: bool, shape (K,).

@@ -24,21 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1as3k_dist/v1/features.proto\x12\x0bs3k_dist.v1\"\x9f\x01\n\x08\x46\x65\x61tures\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x16\n\x0e\x63\x61ptured_at_ns\x18\x03 \x01(\x06\x12\x15\n\rmodel_version\x18\x04 \x01(\x04\x12(\n\tkeypoints\x18\x05 \x03(\x0b\x32\x15.s3k_dist.v1.Keypoint\x12\x17\n\x0fservice_time_ns\x18\x06 \x01(\x04\"w\n\x08Keypoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\nposition_m\x18\x02 \x03(\x01\x42\x02\x10\x01\x12\x19\n\rcovariance_m2\x18\x03 \x03(\x01\x42\x02\x10\x01\x12*\n\ndetections\x18\x04 \x03(\x0b\x32\x16.s3k_dist.v1.Detection\"`\n\tDetection\x12\x0e\n\x06\x63\x61mera\x18\x01 \x01(\t\x12\x0c\n\x04u_px\x18\x02 \x01(\x01\x12\x0c\n\x04v_px\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x13\n\x0bresidual_px\x18\x05 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1as3k_dist/v1/features.proto\x12\x0bs3k_dist.v1\"\xca\x01\n\x08\x46\x65\x61tures\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x16\n\x0e\x63\x61ptured_at_ns\x18\x03 \x01(\x06\x12\x15\n\rmodel_version\x18\x04 \x01(\x04\x12(\n\tkeypoints\x18\x05 \x03(\x0b\x32\x15.s3k_dist.v1.Keypoint\x12\x17\n\x0fservice_time_ns\x18\x06 \x01(\x04\x12)\n\tembedding\x18\x07 \x01(\x0b\x32\x16.s3k_dist.v1.Embedding\"D\n\tEmbedding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x04\x12\x12\n\x06values\x18\x03 \x03(\x02\x42\x02\x10\x01\"w\n\x08Keypoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\nposition_m\x18\x02 \x03(\x01\x42\x02\x10\x01\x12\x19\n\rcovariance_m2\x18\x03 \x03(\x01\x42\x02\x10\x01\x12*\n\ndetections\x18\x04 \x03(\x0b\x32\x16.s3k_dist.v1.Detection\"`\n\tDetection\x12\x0e\n\x06\x63\x61mera\x18\x01 \x01(\t\x12\x0c\n\x04u_px\x18\x02 \x01(\x01\x12\x0c\n\x04v_px\x18\x03 \x01(\x01\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x13\n\x0bresidual_px\x18\x05 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 's3k_dist.v1.features_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EMBEDDING'].fields_by_name['values']._loaded_options = None
+  _globals['_EMBEDDING'].fields_by_name['values']._serialized_options = b'\020\001'
   _globals['_KEYPOINT'].fields_by_name['position_m']._loaded_options = None
   _globals['_KEYPOINT'].fields_by_name['position_m']._serialized_options = b'\020\001'
   _globals['_KEYPOINT'].fields_by_name['covariance_m2']._loaded_options = None
   _globals['_KEYPOINT'].fields_by_name['covariance_m2']._serialized_options = b'\020\001'
   _globals['_FEATURES']._serialized_start=44
-  _globals['_FEATURES']._serialized_end=203
-  _globals['_KEYPOINT']._serialized_start=205
-  _globals['_KEYPOINT']._serialized_end=324
-  _globals['_DETECTION']._serialized_start=326
-  _globals['_DETECTION']._serialized_end=422
+  _globals['_FEATURES']._serialized_end=246
+  _globals['_EMBEDDING']._serialized_start=248
+  _globals['_EMBEDDING']._serialized_end=316
+  _globals['_KEYPOINT']._serialized_start=318
+  _globals['_KEYPOINT']._serialized_end=437
+  _globals['_DETECTION']._serialized_start=439
+  _globals['_DETECTION']._serialized_end=535
 # @@protoc_insertion_point(module_scope)

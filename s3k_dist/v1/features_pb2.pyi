@@ -7,20 +7,32 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Features(_message.Message):
-    __slots__ = ("cell_id", "sequence", "captured_at_ns", "model_version", "keypoints", "service_time_ns")
+    __slots__ = ("cell_id", "sequence", "captured_at_ns", "model_version", "keypoints", "service_time_ns", "embedding")
     CELL_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CAPTURED_AT_NS_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     KEYPOINTS_FIELD_NUMBER: _ClassVar[int]
     SERVICE_TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     cell_id: str
     sequence: int
     captured_at_ns: int
     model_version: int
     keypoints: _containers.RepeatedCompositeFieldContainer[Keypoint]
     service_time_ns: int
-    def __init__(self, cell_id: _Optional[str] = ..., sequence: _Optional[int] = ..., captured_at_ns: _Optional[int] = ..., model_version: _Optional[int] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ..., service_time_ns: _Optional[int] = ...) -> None: ...
+    embedding: Embedding
+    def __init__(self, cell_id: _Optional[str] = ..., sequence: _Optional[int] = ..., captured_at_ns: _Optional[int] = ..., model_version: _Optional[int] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ..., service_time_ns: _Optional[int] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ...) -> None: ...
+
+class Embedding(_message.Message):
+    __slots__ = ("kind", "model_version", "values")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    model_version: int
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, kind: _Optional[str] = ..., model_version: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Keypoint(_message.Message):
     __slots__ = ("name", "position_m", "covariance_m2", "detections")

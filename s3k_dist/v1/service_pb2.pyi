@@ -47,13 +47,27 @@ class GetModelRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetModelResponse(_message.Message):
-    __slots__ = ("version", "keypoint_names", "image_size_px", "published_at_ns")
+    __slots__ = ("version", "keypoint_names", "image_size_px", "published_at_ns", "encoder")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KEYPOINT_NAMES_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SIZE_PX_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_FIELD_NUMBER: _ClassVar[int]
     version: int
     keypoint_names: _containers.RepeatedScalarFieldContainer[str]
     image_size_px: int
     published_at_ns: int
-    def __init__(self, version: _Optional[int] = ..., keypoint_names: _Optional[_Iterable[str]] = ..., image_size_px: _Optional[int] = ..., published_at_ns: _Optional[int] = ...) -> None: ...
+    encoder: EncoderModel
+    def __init__(self, version: _Optional[int] = ..., keypoint_names: _Optional[_Iterable[str]] = ..., image_size_px: _Optional[int] = ..., published_at_ns: _Optional[int] = ..., encoder: _Optional[_Union[EncoderModel, _Mapping]] = ...) -> None: ...
+
+class EncoderModel(_message.Message):
+    __slots__ = ("kind", "version", "embedding_size", "published_at_ns")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_AT_NS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    version: int
+    embedding_size: int
+    published_at_ns: int
+    def __init__(self, kind: _Optional[str] = ..., version: _Optional[int] = ..., embedding_size: _Optional[int] = ..., published_at_ns: _Optional[int] = ...) -> None: ...

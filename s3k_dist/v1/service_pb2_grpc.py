@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FeatureServiceStub:
-    """Turns camera frames into 3-D keypoints. Errors: INVALID_ARGUMENT for a frame that cannot be used,
+    """Turns camera frames into 3-D keypoints, and into an embedding where an encoder serves beside them. Errors: INVALID_ARGUMENT for a frame that cannot be used,
     FAILED_PRECONDITION before a first model is published, RESOURCE_EXHAUSTED when the queue is full.
     """
 
@@ -54,7 +54,7 @@ class FeatureServiceStub:
 
 
 class FeatureServiceServicer:
-    """Turns camera frames into 3-D keypoints. Errors: INVALID_ARGUMENT for a frame that cannot be used,
+    """Turns camera frames into 3-D keypoints, and into an embedding where an encoder serves beside them. Errors: INVALID_ARGUMENT for a frame that cannot be used,
     FAILED_PRECONDITION before a first model is published, RESOURCE_EXHAUSTED when the queue is full.
     """
 
@@ -105,7 +105,7 @@ def add_FeatureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeatureService:
-    """Turns camera frames into 3-D keypoints. Errors: INVALID_ARGUMENT for a frame that cannot be used,
+    """Turns camera frames into 3-D keypoints, and into an embedding where an encoder serves beside them. Errors: INVALID_ARGUMENT for a frame that cannot be used,
     FAILED_PRECONDITION before a first model is published, RESOURCE_EXHAUSTED when the queue is full.
     """
 

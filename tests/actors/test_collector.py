@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from actors.collector import Collector, CollectorSpec, reprojected_pixels
-from actors.insertion import KEYPOINTS, OBSERVATION_SIZE, InsertionConfig
+from actors.insertion import KEYPOINTS, InsertionConfig
+from actors.observation import KEYPOINT_OBSERVATION_SIZE
 from actors.recording import load_recordings
 from actors.sim.cell import CableCellSpec
 from s3k_dist.episodes import EpisodeChunk
@@ -111,7 +112,7 @@ def test_demonstrations_carry_served_features(spec: CollectorSpec, collector: Co
     assert collector.demonstrations(["cell3-demonstration-0", "cell3-random-1"]) == []
     collector._spec = CollectorSpec(spec.cell, InsertionConfig(), spec.stream, spec.recordings)
     (chunk,) = collector.demonstrations(["cell3-demonstration-0", "cell3-random-1"])
-    chunk.check(OBSERVATION_SIZE, 6)
+    chunk.check(KEYPOINT_OBSERVATION_SIZE, 6)
     assert (chunk.episode_id, chunk.success, chunk.policy_version) == ("cell3-demonstration-0", True, -1)
     assert set(chunk.model_versions) == {4}
     latency = collector.latency()

@@ -10,7 +10,8 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from actors.environment import ENVIRONMENT_ID
-from actors.insertion import KEYPOINTS, OBSERVATION_SIZE
+from actors.insertion import KEYPOINTS
+from actors.observation import KEYPOINT_OBSERVATION_SIZE
 from actors.sim.cell import CableCell, CableCellSpec
 from s3k_dist.errors import ConfigError, ServiceUnavailableError
 from s3k_dist.features.server import FeatureServer
@@ -84,7 +85,7 @@ def test_the_truth_is_in_the_info_and_not_in_the_observation(detector: KeypointD
     cell = env._cell
     features = detector.extract(cell.reset(0).frame)
     observation, info = env.reset(seed=0)
-    assert observation.shape == (OBSERVATION_SIZE,)
+    assert observation.shape == (KEYPOINT_OBSERVATION_SIZE,)
     assert set(info) == {"distance_m", "claimed", "true_depth"}
     before = cell.observe().gripper
     opening = cell._sites["opening"]

@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from actors.cell import GripperState
 from actors.insertion import (
     BASE,
-    FINE_M,
     KEYPOINTS,
-    OBSERVATION_LIMIT,
-    OBSERVATION_SIZE,
     SOCKET,
     TIP,
     InsertionConfig,
@@ -19,6 +16,7 @@ from actors.insertion import (
     TaskStep,
     sum_of_distances_m,
 )
+from actors.observation import FINE_M, KEYPOINT_OBSERVATION_SIZE, OBSERVATION_LIMIT
 from s3k_dist.features.types import FrameFeatures
 from tests.actors.moments import VIEWS, seen_at
 
@@ -149,7 +147,7 @@ def test_an_observation_is_finite_and_bounded_whatever_is_served(
     odd = seen_at(np.reshape(positions, (3, 3)), residual_px=np.reshape(residuals, (VIEWS, len(KEYPOINTS))))
     for moments in ([odd, odd, seen_at(ABOVE_M), odd], [seen_at(ABOVE_M), odd, odd]):
         for step in play(*moments):
-            assert step.observation.shape == (OBSERVATION_SIZE,)
+            assert step.observation.shape == (KEYPOINT_OBSERVATION_SIZE,)
             assert step.observation.dtype == np.float32
             assert np.isfinite(step.observation).all()
             assert np.abs(step.observation).max() <= OBSERVATION_LIMIT

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.insertion import OBSERVATION_SIZE, InsertionConfig, InsertionTask
+from actors.insertion import InsertionConfig, InsertionTask
+from actors.observation import KEYPOINT_OBSERVATION_SIZE
 from actors.rollout import Rollout
 from actors.sim.cell import CableCell
 from actors.sim.expert import expert_twist
@@ -58,7 +59,7 @@ class Policy:
         return self.steer()
 
     def submit(self, chunk: EpisodeChunk) -> None:
-        chunk.check(OBSERVATION_SIZE, 6)
+        chunk.check(KEYPOINT_OBSERVATION_SIZE, 6)
         self.chunks.append(chunk)
 
 
@@ -87,7 +88,7 @@ def require_consecutive(chunks: list[EpisodeChunk]) -> None:
         np.testing.assert_array_equal(earlier.observations[-1], later.observations[0])
     assert [chunk.is_done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     replay = DemonstrationReplay(
-        observation_size=OBSERVATION_SIZE,
+        observation_size=KEYPOINT_OBSERVATION_SIZE,
         action_size=6,
         capacity=64,
         demonstration_capacity=8,

@@ -10,9 +10,9 @@ import torch
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan, simulate
-from deploy import train_keypoints
+from deploy import train_keypoints, unlabelled
+from deploy.checkpoint import CHECKPOINT_NAME
 from deploy.cli import main
-from deploy.train_keypoints import CHECKPOINT_NAME
 from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.geometry.camera import Camera
@@ -208,7 +208,7 @@ def test_frames_that_the_network_cannot_take_are_named(tmp_path: Path, capsys: p
 def test_a_stream_that_the_memory_does_not_hold_is_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train_keypoints, "MEMORY_SHARE", 1e-9)
+    monkeypatch.setattr(unlabelled, "MEMORY_SHARE", 1e-9)
     says = refusal(["--data", data, "--out", tmp_path / "models"], capsys)
     assert "10 frames take 0.0 GB in memory, " in says
 

@@ -23,6 +23,7 @@ def imported(code: str) -> set[str]:
     [
         ("import s3k_dist", HEAVY | {"numpy", "pydantic"}),
         ("import actors, learners, learners.keypoint, deploy, experiments", HEAVY | {"numpy", "pydantic"}),
+        ("import learners.vae, s3k_dist.embeddings", HEAVY | {"numpy", "pydantic"}),
         ("import deploy.cli", HEAVY | {"numpy", "pydantic", "yaml", "rich"}),
         ("import deploy.config", HEAVY - {"cv2"}),
         ("import s3k_dist.weights", HEAVY),
@@ -30,6 +31,7 @@ def imported(code: str) -> set[str]:
         ("import actors.sim.cell", {"ray", "torch", "gymnasium", "pypylon", "grpc"}),
         ("import actors.sim.scenes.simulate", {"ray", "torch", "gymnasium", "pypylon", "grpc", "matplotlib"}),
         ("import learners.keypoint.trainer", {"ray", "mujoco", "gymnasium", "pypylon", "grpc"}),
+        ("import learners.vae.trainer", {"ray", "mujoco", "gymnasium", "pypylon", "grpc", "matplotlib"}),
     ],
 )
 def test_nothing_heavier_than_needed_is_imported(code: str, heavy: set[str]) -> None:
