@@ -38,6 +38,9 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,
             replay_ratio=policy.replay_ratio,
+            normalize_observations=policy.normalize_observations,
+            exploration_noise=policy.exploration_noise,
+            exploration_sigma=policy.exploration_sigma,
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )
@@ -50,7 +53,8 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
 
 def actor_shape(config: RunConfig) -> ActorShape:
     """Shape of the actor that a run trains."""
-    return ActorShape(OBSERVATION_SIZE, ACTION_SIZE, config.policy.hidden_sizes)
+    policy = config.policy
+    return ActorShape(OBSERVATION_SIZE, ACTION_SIZE, policy.hidden_sizes, policy.normalize_observations)
 
 
 def progress_of(algorithm: DDPG) -> dict[str, float]:
