@@ -13,6 +13,7 @@ from learners.ddpg.checkpoint import latest_checkpoint
 from learners.ddpg.config import DDPGConfig
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import ActorShape
+from learners.ddpg.schedule import schedule_value
 
 
 def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
@@ -67,6 +68,7 @@ def progress_of(algorithm: DDPG) -> dict[str, float]:
         "env_steps": float(algorithm.env_steps),
         "updates": float(algorithm.updates),
         "pretrain_updates": float(algorithm.pretrain_updates),
+        "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
         "chunks_refused": float(sum(algorithm.replay.refused.values())),
     }

@@ -1,6 +1,5 @@
 """Checkpoints that a kill at any moment leaves whole: written aside, synced, renamed; the newest two are kept."""
 
-import io
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from s3k_dist.atomic import sync_folder, write_atomic
+from s3k_dist.atomic import atomic_file, sync_folder, write_atomic
 from s3k_dist.errors import StorageError
 
 KEPT = 2
@@ -75,9 +74,8 @@ def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[s
     Raises:
         StorageError: a file cannot be written.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **replay)
-    write_atomic(folder / REPLAY_FILE, buffer.getvalue())
+    with atomic_file(folder / REPLAY_FILE) as file:
+        np.savez(file, allow_pickle=False, **replay)
     write_atomic(folder / PROGRESS_FILE, json.dumps(progress).encode())
 
 
@@ -88,7 +86,7 @@ def read_progress(folder: Path, names: Iterable[str]) -> tuple[dict[str, np.ndar
         StorageError: a file or name is missing or damaged: resuming without it would not be resuming.
     """
     try:
-        with np.load(io.BytesIO((folder / REPLAY_FILE).read_bytes()), allow_pickle=False) as file:
+        with np.load(folder / REPLAY_FILE, allow_pickle=False) as file:
             replay = dict(file)
         stored = json.loads((folder / PROGRESS_FILE).read_text())
         progress = {name: stored[name] for name in names}

@@ -178,6 +178,12 @@ class DDPGConfig(AlgorithmConfig):
         self._require("num_learners", self.num_learners <= 1, "0 or 1: the replay's priorities have one owner")
         self._require("normalize_actions", self.normalize_actions, "True: the actor's actions lie in [-1, 1]")
         self._require("grad_clip", self.grad_clip is None or self.grad_clip > 0, "None or above 0")
+        if self.is_multi_agent:
+            raise ConfigError(
+                "DDPG trains one agent, this configuration has several: use one of RLlib's for them, as SAC"
+            )
+        if not (self.enable_rl_module_and_learner and self.enable_env_runner_and_connector_v2):
+            raise ConfigError("DDPG runs on RLlib's new API stack alone: leave api_stack() at its defaults")
         if self.observation_space is not None and self.action_space is not None:
             require_boxes(self.observation_space, self.action_space)
 

@@ -1,12 +1,14 @@
 """Settings that cannot work are refused with a message that says what can."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from learners.ddpg.config import DDPGConfig
+from learners.ddpg.config import DDPGConfig, DDPGSettings
 from learners.ddpg.module import require_boxes
 from s3k_dist.errors import ConfigError
 
@@ -42,6 +44,21 @@ def test_a_value_out_of_range_is_refused_by_name(setting: str, value: Any) -> No
 
 
 @pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (DDPGConfig().multi_agent(policies={"left", "right"}, policy_mapping_fn=len), "trains one agent"),
+        (
+            DDPGConfig().api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False),
+            "new API stack alone",
+        ),
+    ],
+)
+def test_what_rllib_offers_and_this_algorithm_does_not_is_refused(config: DDPGConfig, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.environment("Pendulum-v1").validate()
+
+
+@pytest.mark.parametrize(
     ("observation", "action", "said"),
     [
         (gym.spaces.Box(0, 255, (8, 8, 3), np.uint8), FLAT, "observation space"),
@@ -58,3 +75,10 @@ def test_spaces_it_cannot_act_in_are_refused(observation: gym.Space, action: gym
         require_boxes(observation, action)
     with pytest.raises(ConfigError, match=said):
         DDPGConfig().environment(observation_space=observation, action_space=action).validate()
+
+
+def test_the_page_names_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "ddpg.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", page, flags=re.MULTILINE))
+    defaults = DDPGConfig()
+    assert told == {name: repr(getattr(defaults, name)) for name in DDPGSettings.__annotations__}

@@ -24,16 +24,15 @@ SMALL = {"hidden_sizes": (16,), "train_batch_size_per_learner": 16, "learning_st
 class Draughtsman(gym.Env):
     """Takes actions of the space it is given and complains about any other; six steps, then it is truncated."""
 
-    observation_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
-
     def __init__(self, config: Any) -> None:
         self.action_space = config["action_space"]
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (3,), self.action_space.dtype)
         self.steps = 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self.steps = 0
-        return np.zeros(3, np.float32), {}
+        return np.zeros(3, self.observation_space.dtype), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         assert np.shape(action) == self.action_space.shape
@@ -41,7 +40,7 @@ class Draughtsman(gym.Env):
         assert (action <= self.action_space.high + 1e-6).all()
         self.steps += 1
         share = (action - self.action_space.low) / (self.action_space.high - self.action_space.low)
-        return np.full(3, np.mean(share), np.float32), 1.0, False, self.steps >= 6, {}
+        return np.full(3, np.mean(share), self.observation_space.dtype), 1.0, False, self.steps >= 6, {}
 
 
 class Drawer(gym.ObservationWrapper):
