@@ -86,7 +86,8 @@ def read_progress(folder: Path, names: Iterable[str]) -> tuple[dict[str, np.ndar
         StorageError: a file or name is missing or damaged: resuming without it would not be resuming.
     """
     try:
-        with np.load(folder / REPLAY_FILE, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves a torn file open.
+        with (folder / REPLAY_FILE).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             replay = dict(file)
         stored = json.loads((folder / PROGRESS_FILE).read_text())
         progress = {name: stored[name] for name in names}
