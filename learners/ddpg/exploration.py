@@ -16,6 +16,13 @@ NoiseKind = Literal["gaussian", "ornstein_uhlenbeck"]
 OU_THETA = 0.15  # Lillicrap et al. 2016 (arXiv 1509.02971), which also has sigma = 0.2; in 1 / control step
 
 
+class RandomNumbers(Protocol):
+    """What noise is made of; ``np.random.Generator`` is one."""
+
+    def normal(self, *, scale: float = 1.0, size: int | tuple[int, ...]) -> np.ndarray:
+        """Independent normal numbers of mean 0."""
+
+
 class ExplorationNoise(Protocol):
     """Draws noise in units of the normalised action."""
 
@@ -29,7 +36,7 @@ class ExplorationNoise(Protocol):
 class GaussianNoise:
     """Independent at every step (TD3, Fujimoto et al. 2018); ``sigma`` is the standard deviation."""
 
-    def __init__(self, action_size: int, random: np.random.Generator) -> None:
+    def __init__(self, action_size: int, random: RandomNumbers) -> None:
         self._size = action_size
         self._random = random
 
@@ -48,7 +55,7 @@ class OrnsteinUhlenbeckNoise:
     standard deviation grows within an episode towards sigma / sqrt(2 theta - theta^2), 1.9 sigma.
     """
 
-    def __init__(self, action_size: int, random: np.random.Generator, theta: float = OU_THETA) -> None:
+    def __init__(self, action_size: int, random: RandomNumbers, theta: float = OU_THETA) -> None:
         self._random = random
         self._theta = theta
         # Kept for sigma = 1: the process is linear in sigma, so a schedule acts at once and on all of it.
@@ -64,7 +71,7 @@ class OrnsteinUhlenbeckNoise:
         return (sigma * self._unit).astype(np.float32)
 
 
-def exploration_noise(kind: NoiseKind, action_size: int, random: np.random.Generator) -> ExplorationNoise:
+def exploration_noise(kind: NoiseKind, action_size: int, random: RandomNumbers) -> ExplorationNoise:
     """Noise of a kind by its name.
 
     Raises:
