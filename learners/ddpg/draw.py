@@ -13,6 +13,7 @@ def draw_slots(
     rows: int,
     demonstrations: int,
     ring_start: int,
+    stored: int,
     demonstration_fraction: float,
     exactly: bool,
     importance_exponent: float,
@@ -26,14 +27,15 @@ def draw_slots(
         rows: of each batch.
         demonstrations: slots [0, demonstrations) hold demonstrations.
         ring_start: slots from here on hold the agent's own rows.
+        stored: N, rows of both kinds.
         demonstration_fraction: that share of the rows is drawn among demonstrations, if there are any, the others among
             all.
         exactly: the others are drawn among the agent's own rows, as soon as there are any.
         importance_exponent: beta.
 
     Returns:
-        Slots, and importance weights w = P^-beta / max w, both of shape (batches, rows): P is the probability of a slot
-        under this mixture, and the largest weight within each batch is 1.
+        Slots, and importance weights w = (N P)^-beta / max w, both of shape (batches, rows): P is the probability of a
+        slot under this mixture, and the largest weight within each batch is 1.
     """
     total, demonstration_mass = tree.total, float(tree.mass(slice(0, demonstrations)).sum())
     # The stretch of the line that the others are drawn from begins here; 0 is the start of the demonstrations.
@@ -52,7 +54,7 @@ def draw_slots(
     probability = np.where(is_demo & (others_from > 0), 0.0, (1.0 - share) * mass / (total - others_from))
     if reserved:
         probability = probability + share * is_demo * mass / demonstration_mass
-    weights = probability**-importance_exponent
+    weights = (stored * probability) ** -importance_exponent
     return slots, weights / weights.max(axis=1, keepdims=True)
 
 

@@ -175,6 +175,7 @@ class DemonstrationReplay:
             rows=batch_size,
             demonstrations=self.demonstration_size,
             ring_start=self.demonstration_capacity,
+            stored=len(self),
             demonstration_fraction=demonstration_fraction,
             exactly=exactly,
             importance_exponent=self.importance_exponent,
