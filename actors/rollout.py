@@ -28,6 +28,9 @@ class ActingPolicy(Protocol):
     def refresh(self) -> None:
         """Take the newest weights that have arrived."""
 
+    def begin_episode(self) -> None:
+        """An episode begins: exploration that is correlated in time starts anew."""
+
     def act(self, observation: np.ndarray) -> np.ndarray:
         """An action in [-1, 1], shape (6,)."""
 
@@ -133,6 +136,7 @@ class Rollout:
             features = self._look(trace, episode_id, seen)
             trace.steps.append(self._task.begin(seen.gripper, features))
             self._show(seen, features, trace)
+            policy.begin_episode()
             while True:
                 policy.refresh()
                 action = np.asarray(policy.act(trace.steps[-1].observation), np.float64)

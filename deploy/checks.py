@@ -81,13 +81,9 @@ def check_cores() -> Check:
 
 def check_memory() -> Check:
     """What is free now, within the limit of a container."""
-    import psutil
+    from s3k_dist.memory import available_bytes
 
-    free = psutil.virtual_memory().available
-    limit, used = _cgroup_number("memory.max"), _cgroup_number("memory.current")
-    if limit is not None and used is not None:
-        free = min(free, limit - used)
-    free_gib = free / 2**30
+    free_gib = available_bytes() / 2**30
     ok = True if free_gib >= WANTED_MEMORY_GIB else None if free_gib >= LEAST_MEMORY_GIB else False
     advice = f"close programs, or give the container more: a run wants {WANTED_MEMORY_GIB:g} GiB"
     return Check("memory", ok, f"{free_gib:.1f} GiB free", advice)
@@ -195,10 +191,3 @@ def _nearest(folder: Path) -> Path:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cgroup_number(name: str) -> int | None:
-    try:
-        return int((Path("/sys/fs/cgroup") / name).read_text())
-    except (OSError, ValueError):  # no container, or "max"
-        return None

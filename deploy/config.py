@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from actors.insertion import InsertionConfig
+from learners.ddpg.exploration import NoiseKind
+from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.vae.config import VaeConfig
 from s3k_dist.atomic import write_atomic
@@ -100,7 +102,10 @@ class PolicyConfig(Section):
     Attributes:
         env_steps: of training, over all cells.
         pretrain_updates: on demonstrations, before the first step.
-        exploration_sigma: of Gaussian noise on actions in [-1, 1].
+        exploration_noise: gaussian or ornstein_uhlenbeck.
+        exploration_sigma: strength of the noise on actions in [-1, 1]; or [[0, value], [env_steps, value], ...], over
+            the steps of all cells.
+        normalize_observations: shift and scale each entry of the observation by the mean and deviation of those stored.
         replay_ratio: updates for each environment step.
         batch: transitions of one update.
         hidden_sizes: of actor and critics.
@@ -117,7 +122,9 @@ class PolicyConfig(Section):
 
     env_steps: int = Field(4000, ge=1)
     pretrain_updates: int = Field(2000, ge=0)
-    exploration_sigma: float = Field(0.08, ge=0)
+    exploration_noise: NoiseKind = "gaussian"
+    exploration_sigma: float | tuple[tuple[float, float], ...] = 0.08
+    normalize_observations: bool = False
     replay_ratio: float = Field(1.0, gt=0)
     batch: int = Field(256, ge=1)
     hidden_sizes: tuple[int, ...] = (256, 256)
@@ -129,6 +136,15 @@ class PolicyConfig(Section):
     actor_lr: float = Field(3e-4, gt=0)
     critic_lr: float = Field(1e-3, gt=0)
     checkpoint_s: float = Field(60.0, gt=0)
+
+    @field_validator("exploration_sigma")
+    @classmethod
+    def _check_sigma(cls, value: Schedule) -> Schedule:
+        try:
+            check_schedule("exploration_sigma", value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
 
 
 class EvaluationConfig(Section):

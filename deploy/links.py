@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import ray
 
+from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import Policy, PolicyWeights
+from learners.ddpg.schedule import Schedule, schedule_value
 from s3k_dist.episodes import EpisodeChunk
 
 MAX_PENDING = 64
@@ -23,15 +25,25 @@ class LearnerLink:
         learner: handle of a ``PolicyProcess``.
         weights: to start with.
         shape: of the actor.
-        sigma: of the exploration noise.
+        noise: kind of the exploration noise.
+        sigma: its strength, over the environment steps of all cells.
         seed: of the same.
     """
 
-    def __init__(self, learner: Any, weights: PolicyWeights, shape: ActorShape, *, sigma: float, seed: int) -> None:
+    def __init__(
+        self,
+        learner: Any,
+        weights: PolicyWeights,
+        shape: ActorShape,
+        *,
+        sigma: Schedule,
+        seed: int,
+        noise: NoiseKind = "gaussian",
+    ) -> None:
         self._learner = learner
-        self._policy = Policy(shape, seed)
-        self._policy.load(weights)
+        self._policy = Policy(shape, seed, noise)
         self._sigma = sigma
+        self._load(weights)
         self._pending: deque[Any] = deque(maxlen=MAX_PENDING)
 
     @property
@@ -48,15 +60,24 @@ class LearnerLink:
         for answer in answered:
             weights = ray.get(answer, timeout=1.0)
             if weights is not None:
-                self._policy.load(weights)
+                self._load(weights)
+
+    def begin_episode(self) -> None:
+        """Start the exploration noise anew."""
+        self._policy.begin_episode()
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """An action with exploration noise."""
-        return self._policy.act(observation, explore=True, sigma=self._sigma)
+        return self._policy.act(observation, explore=True, sigma=self._sigma_now)
 
     def submit(self, chunk: EpisodeChunk) -> None:
         """Push steps; returns at once."""
         self._pending.append(self._learner.push.remote(chunk, self._policy.version))
+
+    def _load(self, weights: PolicyWeights) -> None:
+        self._policy.load(weights)
+        # A cell knows its own steps alone; the learner's weights tell those of all cells.
+        self._sigma_now = schedule_value(self._sigma, weights.env_steps)
 
 
 class FixedPolicy:
@@ -69,6 +90,9 @@ class FixedPolicy:
 
     def refresh(self) -> None:
         """Nothing newer is wanted."""
+
+    def begin_episode(self) -> None:
+        """Nothing to begin: there is no noise."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The policy's own action."""

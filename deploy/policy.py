@@ -14,6 +14,7 @@ from learners.ddpg.checkpoint import latest_checkpoint
 from learners.ddpg.config import DDPGConfig
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import ActorShape
+from learners.ddpg.schedule import schedule_value
 
 
 def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
@@ -39,6 +40,9 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,
             replay_ratio=policy.replay_ratio,
+            normalize_observations=policy.normalize_observations,
+            exploration_noise=policy.exploration_noise,
+            exploration_sigma=policy.exploration_sigma,
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )
@@ -51,7 +55,9 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
 
 def actor_shape(config: RunConfig) -> ActorShape:
     """Shape of the actor that a run trains."""
-    return ActorShape(config.task.observation_size, ACTION_SIZE, config.policy.hidden_sizes)
+    policy = config.policy
+    size = config.task.observation_size
+    return ActorShape(size, ACTION_SIZE, policy.hidden_sizes, policy.normalize_observations)
 
 
 def progress_of(algorithm: DDPG) -> dict[str, float]:
@@ -64,6 +70,7 @@ def progress_of(algorithm: DDPG) -> dict[str, float]:
         "env_steps": float(algorithm.env_steps),
         "updates": float(algorithm.updates),
         "pretrain_updates": float(algorithm.pretrain_updates),
+        "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
         "chunks_refused": float(sum(algorithm.replay.refused.values())),
     }

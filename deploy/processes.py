@@ -14,7 +14,7 @@ import ray
 from actors.collector import Collector, CollectorSpec, Film
 from actors.recording import Kind, load_recordings
 from actors.rollout import EpisodeOutcome
-from deploy.config import RunConfig
+from deploy.config import PolicyConfig, RunConfig
 from deploy.links import FixedPolicy, LearnerLink
 from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
@@ -48,9 +48,10 @@ class CellProcess:
         """See ``Collector.demonstrations``."""
         return self._collector.demonstrations(episode_ids)
 
-    def attach(self, learner: Any, weights: PolicyWeights, shape: ActorShape, sigma: float, seed: int) -> None:
+    def attach(self, learner: Any, weights: PolicyWeights, shape: ActorShape, config: PolicyConfig, seed: int) -> None:
         """Act for, and push steps to, a policy learner from now on."""
-        self._link = LearnerLink(learner, weights, shape, sigma=sigma, seed=seed)
+        noise, sigma = config.exploration_noise, config.exploration_sigma
+        self._link = LearnerLink(learner, weights, shape, noise=noise, sigma=sigma, seed=seed)
 
     def train_episode(self, seed: int) -> EpisodeOutcome:
         """One episode with exploration, pushed to the learner."""

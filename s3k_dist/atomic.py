@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from s3k_dist.errors import StorageError
 
@@ -18,11 +20,25 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full, or the folder is missing or read-only. The old file, if any, is untouched.
     """
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open ``path`` for content too large to hold twice; it appears, whole, when the context ends without error.
+
+    Args:
+        path: destination; its folder must exist.
+
+    Raises:
+        StorageError: the disk is full, or the folder is missing or read-only. The old file, if any, is untouched.
+    """
     # A name of its own for every call: two threads may write the same path at once, and the last rename wins.
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with aside.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -140,9 +140,9 @@ class _Training:
             self._session.folder.note(service=service)
 
     def _attach(self, cell_id: str, cell: Any, weights: Any, shape: Any, number: int) -> None:
-        sigma = self._session.config.policy.exploration_sigma
+        config = self._session.config.policy
         seed = self._session.seed(number) + self._episodes
-        self._session.topology.call(cell.attach.remote(self._learner, weights, shape, sigma, seed), START_S)
+        self._session.topology.call(cell.attach.remote(self._learner, weights, shape, config, seed), START_S)
         self._next_episode(cell_id, cell)
 
     def _next_episode(self, cell_id: str, cell: Any) -> None:

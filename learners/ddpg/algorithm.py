@@ -1,13 +1,13 @@
 """DDPG from demonstrations as an RLlib algorithm: gather, store, learn, publish."""
 
 import logging
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
@@ -26,13 +26,16 @@ from learners.ddpg.module import ACTOR_PREFIX
 from learners.ddpg.outcomes import EpisodeOutcomes
 from learners.ddpg.policy import PolicyWeights
 from learners.ddpg.replay import DemonstrationReplay
+from learners.ddpg.sampling import sample_episodes
+from learners.ddpg.schedule import schedule_value
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
-from s3k_dist.errors import ConfigError
+from s3k_dist.errors import ConfigError, StorageError
 
 logger = logging.getLogger(__name__)
 
 IDLE_WAIT_S = 0.05
-FETCH_DEADLINE_S = 30.0
+COUNTERS = ("env_steps", "updates", "pretrain_updates", "policy_version")
+SETTINGS, OUTCOMES = "networks", "outcomes"
 
 
 class DDPG(Algorithm):
@@ -63,7 +66,7 @@ class DDPG(Algorithm):
         observation_space, action_space = self.env_runner_group.get_spaces()[DEFAULT_MODULE_ID]
         self.replay = DemonstrationReplay(
             observation_size=observation_space.shape[0],
-            action_size=action_space.shape[0],
+            action_size=math.prod(action_space.shape),
             capacity=self.config.replay_capacity,
             demonstration_capacity=self.config.demonstration_capacity,
             n_step=self.config.n_step,
@@ -133,25 +136,10 @@ class DDPG(Algorithm):
         self._log_progress()
 
     def _gather(self) -> list[Any]:
-        group = self.env_runner_group
-        if group.num_remote_env_runners() == 0:
-            episodes = group.local_env_runner.sample()
-            metrics = [group.local_env_runner.get_metrics()]
-        else:
-            ready = group.foreach_env_runner_async_fetch_ready(
-                func="sample_get_state_and_metrics", tag="sample", timeout_seconds=0.0
-            )
-            episodes, metrics = [], []
-            for episodes_ref, _, runner_metrics in ready:
-                try:
-                    episodes.extend(ray.get(episodes_ref, timeout=FETCH_DEADLINE_S))
-                except ray.exceptions.RayError as error:
-                    logger.warning("the episodes of an env runner were lost: %s", error)
-                    continue
-                metrics.append(runner_metrics)
+        episodes, metrics = sample_episodes(self.env_runner_group)
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
-        return list(episodes)
+        return episodes
 
     def _store(self, episodes: Iterable[Any]) -> None:
         for episode in episodes:
@@ -173,13 +161,15 @@ class DDPG(Algorithm):
 
     def _learn(self, steps: int, pretraining: bool = False) -> None:
         rows = self.config.train_batch_size_per_learner
-        fraction = 1.0 if pretraining else self.config.min_demonstration_fraction
-        sample = self.replay.sample(steps, rows, fraction)
+        fixed = None if pretraining else self.config.demonstration_fraction
+        least = 1.0 if pretraining else self.config.min_demonstration_fraction
+        sample = self.replay.sample(steps, rows, least if fixed is None else fixed, exactly=fixed is not None)
         results = self.learner_group.update(
             batch=MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(sample.columns)}, env_steps=steps * rows),
             minibatch_size=rows,
             timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps},
             cloning_only=pretraining or self._critic_is_green(),
+            observation_moments=self.replay.statistics.moments() if self.config.normalize_observations else None,
         )
         series = results[0][DEFAULT_MODULE_ID].pop(TD_ERROR_KEY).peek()
         self.replay.update_priorities(sample.slots, np.concatenate([np.asarray(part) for part in series]))
@@ -201,7 +191,8 @@ class DDPG(Algorithm):
         state = {COMPONENT_RL_MODULE: module_state, NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps}
         runner = group.local_env_runner
         if isinstance(runner, IngestEnvRunner):
-            runner.publish(_actor_arrays(module_state[DEFAULT_MODULE_ID]), self.policy_version)
+            arrays = _actor_arrays(module_state[DEFAULT_MODULE_ID])
+            runner.publish(PolicyWeights(self.policy_version, arrays, self.env_steps))
         elif group.num_remote_env_runners() == 0:
             runner.set_state(state)
         else:
@@ -219,6 +210,7 @@ class DDPG(Algorithm):
     def _log_progress(self) -> None:
         progress: dict[str, float] = {
             **self.outcomes.means(),
+            "exploration_sigma": schedule_value(self.config.exploration_sigma, self.env_steps),
             "env_steps": self.env_steps,
             "episodes": self.outcomes.episodes,
             "updates": self.updates,
@@ -242,7 +234,7 @@ class DDPG(Algorithm):
         state = self.learner_group.get_state(
             components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True
         )[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
-        return PolicyWeights(self.policy_version, _actor_arrays(state[DEFAULT_MODULE_ID]))
+        return PolicyWeights(self.policy_version, _actor_arrays(state[DEFAULT_MODULE_ID]), self.env_steps)
 
     def save_to_path(self, path: Any = None, **kwargs: Any) -> str:
         """Save all it takes to go on exactly: RLlib's state, replay with priorities, counters, random states.
@@ -261,30 +253,36 @@ class DDPG(Algorithm):
         """Go on from a saved state, newer or older than the present one.
 
         Raises:
-            StorageError: replay or counters are missing or damaged: resuming without them would not be resuming.
+            StorageError: replay or counters are missing or damaged, or the checkpoint was made under other networks:
+                resuming without them would not be resuming. Nothing has changed then.
         """
         if kwargs.get("component") is not None:
             super().restore_from_path(path, *args, **kwargs)
             return
         replay_state, progress = read_progress(Path(path), self._progress())
-        # First what may be refused: a replay of another layout must leave the weights alone.
+        # First what may be refused, and must leave the weights alone then. RLlib itself would keep random weights,
+        # without a word, for what a checkpoint lacks.
+        if progress[SETTINGS] != self._network_settings():
+            raise StorageError(
+                f"{path} was saved with networks {progress[SETTINGS]}, this algorithm has {self._network_settings()}"
+            )
         self.replay.set_state(replay_state)
+        self.outcomes.set_state(progress[OUTCOMES])
         super().restore_from_path(path, *args, **kwargs)
         newest_version = max(self.policy_version, progress["policy_version"])
-        for name in self._progress():
-            setattr(self, name, progress[name])
+        for name in COUNTERS:
+            setattr(self, name, int(progress[name]))
         if self.pretrain_updates >= self.config.pretrain_updates:
             # Cells that outlived the roll-back must see a version they do not have.
             self.policy_version = newest_version
             self._publish_weights()
 
-    def _progress(self) -> dict[str, int]:
-        return {
-            "env_steps": self.env_steps,
-            "updates": self.updates,
-            "pretrain_updates": self.pretrain_updates,
-            "policy_version": self.policy_version,
-        }
+    def _progress(self) -> dict[str, Any]:
+        counters = {name: getattr(self, name) for name in COUNTERS}
+        return {**counters, SETTINGS: self._network_settings(), OUTCOMES: self.outcomes.get_state()}
+
+    def _network_settings(self) -> dict[str, Any]:
+        return {**self.config.network_settings, "hidden_sizes": list(self.config.hidden_sizes)}
 
     def _create_local_replay_buffer_if_necessary(self, config: DDPGConfig) -> None:
         """None of RLlib's buffers: ``replay`` is built once the spaces are known."""

@@ -1,6 +1,5 @@
 """Checkpoints that a kill at any moment leaves whole: written aside, synced, renamed; the newest two are kept."""
 
-import io
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from s3k_dist.atomic import sync_folder, write_atomic
+from s3k_dist.atomic import atomic_file, sync_folder, write_atomic
 from s3k_dist.errors import StorageError
 
 KEPT = 2
@@ -69,29 +68,29 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[str, int]) -> None:
-    """Add the replay (npz without pickle) and the counters (JSON), which RLlib does not save, to a checkpoint.
+def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+    """Add to a checkpoint what RLlib does not save: the replay (npz without pickle), counters and the like (JSON).
 
     Raises:
         StorageError: a file cannot be written.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **replay)
-    write_atomic(folder / REPLAY_FILE, buffer.getvalue())
+    with atomic_file(folder / REPLAY_FILE) as file:
+        np.savez(file, allow_pickle=False, **replay)
     write_atomic(folder / PROGRESS_FILE, json.dumps(progress).encode())
 
 
-def read_progress(folder: Path, counters: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Read what ``write_progress`` wrote.
+def read_progress(folder: Path, names: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what ``write_progress`` wrote; ``names`` are those that must be there.
 
     Raises:
-        StorageError: a file or counter is missing or damaged: resuming without it would not be resuming.
+        StorageError: a file or name is missing or damaged: resuming without it would not be resuming.
     """
     try:
-        with np.load(io.BytesIO((folder / REPLAY_FILE).read_bytes()), allow_pickle=False) as file:
+        # Opened here, since NumPy leaves a torn file open.
+        with (folder / REPLAY_FILE).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             replay = dict(file)
         stored = json.loads((folder / PROGRESS_FILE).read_text())
-        progress = {name: int(stored[name]) for name in counters}
+        progress = {name: stored[name] for name in names}
     except (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile) as error:
         raise StorageError(f"{folder} is not a complete DDPG checkpoint: {error}") from error
     return replay, progress

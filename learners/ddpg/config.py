@@ -2,13 +2,17 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.connectors.module_to_env import NormalizeAndClipActions
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from learners.ddpg.exploration import NoiseKind
+from learners.ddpg.exploration_connector import ExploreActions
 from learners.ddpg.learner import DDPGLearner
-from learners.ddpg.module import DDPGModule, require_flat_boxes
+from learners.ddpg.module import DDPGModule, require_boxes
+from learners.ddpg.schedule import Schedule, check_schedule
 from s3k_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +35,9 @@ class DDPGSettings(TypedDict, total=False):
     l2: float
     hidden_sizes: tuple[int, ...]
     layer_norm: bool
-    exploration_sigma: float
+    normalize_observations: bool
+    exploration_noise: NoiseKind
+    exploration_sigma: Schedule
     random_steps: int
     n_step: int
     lambda_n: float
@@ -43,6 +49,7 @@ class DDPGSettings(TypedDict, total=False):
     demonstration_bonus: float
     lambda_actor: float
     min_demonstration_fraction: float
+    demonstration_fraction: float | None
     demonstrations: "Demonstrations | Callable[[], Demonstrations] | None"
     bc_coefficient: float
     bc_q_filter: bool
@@ -81,14 +88,16 @@ class DDPGConfig(AlgorithmConfig):
         self.l2 = 1e-5  # insertion probe; DDPGfD regularises both networks
         self.hidden_sizes = (256, 256)  # TD3
         self.layer_norm = True  # of the critics; measured: keeps unseen actions from looking good (as RLPD found)
+        self.normalize_observations = False  # measured: no better on Pendulum; Nair et al. 2018 have it on
         self.grad_clip = None
         self.train_batch_size_per_learner = 256  # TD3; rows of one gradient step
 
         # Exploration, in units of the normalised action.
-        self.exploration_sigma = 0.1  # TD3
-        self.random_steps = (
-            1000  # uniform actions first, as many as learning_starts; none if demonstrations are configured
-        )
+        self.exploration_noise: NoiseKind = "gaussian"  # TD3; DDPG (Lillicrap et al. 2016) has "ornstein_uhlenbeck"
+        # TD3; DDPG has 0.2. Or a schedule over environment steps: [[0, 0.3], [50_000, 0.05]].
+        self.exploration_sigma: Schedule = 0.1
+        # Uniform actions first, as many as learning_starts (Spinning Up); none if demonstrations are configured.
+        self.random_steps = 1000
 
         # Replay.
         self.n_step = 5  # insertion probe, 20-step episodes
@@ -101,6 +110,7 @@ class DDPGConfig(AlgorithmConfig):
         self.demonstration_bonus = 0.1  # insertion probe
         self.lambda_actor = 0.0  # insertion probe; DDPGfD adds the squared action gradient
         self.min_demonstration_fraction = 0.0
+        self.demonstration_fraction = None  # a fixed share instead, as RLPD's 0.5; DDPGfD leaves it to the priorities
 
         # Demonstrations.
         self.demonstrations = None
@@ -148,7 +158,7 @@ class DDPGConfig(AlgorithmConfig):
             self._require(name, getattr(self, name) > 0, "above 0")
         for name in ("n_step", "actor_delay", "replay_capacity", "max_updates_per_step", "inbox_capacity"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "exploration_sigma", "target_noise"):
+        for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "target_noise"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             "pretrain_updates",
@@ -160,11 +170,22 @@ class DDPGConfig(AlgorithmConfig):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("priority_exponent", "importance_exponent", "min_demonstration_fraction", "tau", "gamma"):
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        share = self.demonstration_fraction
+        self._require("demonstration_fraction", share is None or 0 <= share <= 1, "None or in [0, 1]")
+        check_schedule("exploration_sigma", self.exploration_sigma)
+        kinds = get_args(NoiseKind)
+        self._require("exploration_noise", self.exploration_noise in kinds, f"one of {', '.join(kinds)}")
         self._require("num_learners", self.num_learners <= 1, "0 or 1: the replay's priorities have one owner")
         self._require("normalize_actions", self.normalize_actions, "True: the actor's actions lie in [-1, 1]")
         self._require("grad_clip", self.grad_clip is None or self.grad_clip > 0, "None or above 0")
+        if self.is_multi_agent:
+            raise ConfigError(
+                "DDPG trains one agent, this configuration has several: use one of RLlib's for them, as SAC"
+            )
+        if not (self.enable_rl_module_and_learner and self.enable_env_runner_and_connector_v2):
+            raise ConfigError("DDPG runs on RLlib's new API stack alone: leave api_stack() at its defaults")
         if self.observation_space is not None and self.action_space is not None:
-            require_flat_boxes(self.observation_space, self.action_space)
+            require_boxes(self.observation_space, self.action_space)
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
@@ -178,10 +199,27 @@ class DDPGConfig(AlgorithmConfig):
         """The learner of this algorithm."""
         return DDPGLearner
 
+    def build_module_to_env_connector(self, env: Any = None, spaces: Any = None) -> Any:
+        """RLlib's pipeline with the user's own pieces, then exploration, then scaling to the environment's bounds."""
+        pipeline = super().build_module_to_env_connector(env=env, spaces=spaces)
+        # Who builds the whole pipeline also explores in it.
+        if self.add_default_connectors_to_module_to_env_pipeline:
+            explore = ExploreActions(
+                noise=self.exploration_noise,
+                sigma=self.exploration_sigma,
+                # A demonstrated task is explored around what was cloned, not by flailing.
+                random_steps=self.random_steps if self.demonstrations is None else 0,
+            )
+            pipeline.insert_before(NormalizeAndClipActions, explore)
+        return pipeline
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """Those that decide which weights there are; a checkpoint fits no other ones."""
+        names = ("hidden_sizes", "layer_norm", "twin_critic", "normalize_observations")
+        return {name: getattr(self, name) for name in names}
+
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:
-        names = ("hidden_sizes", "layer_norm", "twin_critic", "target_noise", "exploration_sigma")
-        own = {name: getattr(self, name) for name in names}
-        # A demonstrated task is explored around what was cloned, not by flailing.
-        own["random_steps"] = self.random_steps if self.demonstrations is None else 0
+        own = {**self.network_settings, "target_noise": self.target_noise}
         return {**super()._model_config_auto_includes, **own}

@@ -6,11 +6,11 @@ algo.env_runner.newest_weights             # any thread
 algo.training_step()                       # the learner's thread
 """
 
+import math
 import threading
 from collections import Counter, deque
 from typing import Any
 
-import numpy as np
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
@@ -106,13 +106,15 @@ class IngestEnvRunner(EnvRunner):
                 "IngestEnvRunner has no environment to ask: set .environment(observation_space=..., action_space=...)"
             )
         self.inbox = EpisodeInbox(
-            self.config.inbox_capacity, self.config.observation_space.shape[0], self.config.action_space.shape[0]
+            self.config.inbox_capacity,
+            self.config.observation_space.shape[0],
+            math.prod(self.config.action_space.shape),
         )
         self.newest_weights: PolicyWeights | None = None
 
-    def publish(self, arrays: dict[str, np.ndarray], version: int) -> None:
+    def publish(self, weights: PolicyWeights) -> None:
         """Make weights the newest; readers in other threads see the old ones or the new ones, never a mix."""
-        self.newest_weights = PolicyWeights(version, arrays)
+        self.newest_weights = weights
 
     def sample(self, **kwargs: Any) -> list[EpisodeChunk]:
         """All chunks pushed since the last call."""

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import torch
 from ray.rllib.core import ALL_MODULES, COMPONENT_OPTIMIZER, DEFAULT_MODULE_ID
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
@@ -21,6 +22,7 @@ Batch = dict[str, Tensor]
 
 GRADIENT_STEPS = "gradient_steps"
 TORCH_RANDOM_STATE = "torch_random_state"
+CUDA_RANDOM_STATE = "cuda_random_state"
 
 
 class DDPGLearner(TorchLearner):
@@ -70,6 +72,7 @@ class DDPGLearner(TorchLearner):
         timesteps: dict[str, Any] | None = None,
         minibatch_size: int,
         cloning_only: bool = False,
+        observation_moments: tuple[np.ndarray, np.ndarray] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Take one gradient step on each ``minibatch_size`` rows, in order.
@@ -82,6 +85,7 @@ class DDPGLearner(TorchLearner):
             timesteps: for learning rate schedules.
             minibatch_size: rows of a gradient step.
             cloning_only: the actor clones demonstrations without Q-filter or policy gradient; the critic learns.
+            observation_moments: mean and deviation to normalise with in all these steps, and in the weights after them.
             kwargs: what RLlib's learner group may add.
 
         Returns:
@@ -91,6 +95,8 @@ class DDPGLearner(TorchLearner):
         self.before_gradient_based_update(timesteps=timesteps or {})
         self._weights_seq_no += 1
         self.cloning_only = cloning_only
+        if observation_moments is not None:
+            self._ddpg.set_observation_moments(*observation_moments)
         source = training_data.batch if training_data is not None else batch
         columns = {
             # Copied: what comes from another process is read-only memory, which torch cannot wrap.
@@ -212,16 +218,23 @@ class DDPGLearner(TorchLearner):
         if self._check_component(COMPONENT_OPTIMIZER, components, not_components):
             state[GRADIENT_STEPS] = self.gradient_steps
             state[TORCH_RANDOM_STATE] = torch.get_rng_state().numpy()
+            if torch.device(self.device).type == "cuda":
+                state[CUDA_RANDOM_STATE] = torch.cuda.get_rng_state(self.device).numpy()
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over a state, be it older or newer than one's own."""
-        # RLlib ignores weights whose sequence number is not higher, so a roll-back would silently do nothing.
+        # RLlib ignores weights whose sequence number is not higher, so a roll-back would silently do nothing: neither
+        # here, nor in evaluation runners, which hold the newer weights still.
+        newest = max(self._weights_seq_no, state.get(WEIGHTS_SEQ_NO, 0))
         self._weights_seq_no = min(self._weights_seq_no, state.get(WEIGHTS_SEQ_NO, 0) - 1)
         super().set_state(state)
+        self._weights_seq_no = newest + 1
         if GRADIENT_STEPS in state:
             self.gradient_steps = state[GRADIENT_STEPS]
             torch.set_rng_state(torch.from_numpy(state[TORCH_RANDOM_STATE].copy()))
+        if CUDA_RANDOM_STATE in state and torch.device(self.device).type == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(state[CUDA_RANDOM_STATE].copy()), self.device)
 
 
 def _decayed_weights(network: nn.Module, l2: float) -> list[dict[str, Any]]:

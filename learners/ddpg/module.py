@@ -1,9 +1,11 @@
 """Actor, critics and their slow copies as an RLlib module; actions lie in [-1, 1], connectors scale them."""
 
+import math
 from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from jaxtyping import Float
 from ray.rllib.core.columns import Columns
@@ -11,7 +13,7 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor, nn
 
-from learners.ddpg.networks import Actor, ActorShape, Critic
+from learners.ddpg.networks import Actor, ActorShape, Critic, ObservationNormalizer
 from s3k_dist.errors import ConfigError
 
 ACTOR_PREFIX = "actor."
@@ -24,15 +26,17 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
         """Build the networks from the spaces and ``model_config``.
 
         Raises:
-            ConfigError: a space is not a flat Box, or the action space is unbounded.
+            ConfigError: a space is none that this algorithm can act in.
         """
-        require_flat_boxes(self.observation_space, self.action_space)
+        require_boxes(self.observation_space, self.action_space)
         config = self.model_config
         self.shape = ActorShape(
             observation_size=self.observation_space.shape[0],
-            action_size=self.action_space.shape[0],
+            action_size=math.prod(self.action_space.shape),
             hidden_sizes=tuple(config["hidden_sizes"]),
+            normalize_observations=config["normalize_observations"],
         )
+        self.env_steps = 0
         self.actor = Actor(self.shape)
         if not self.inference_only:
             count = 2 if config["twin_critic"] else 1
@@ -48,20 +52,18 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         with torch.no_grad():
-            return {Columns.ACTIONS: self.actor(batch[Columns.OBS])}
+            action = self.actor(batch[Columns.OBS].to(torch.float32))
+            return {Columns.ACTIONS: action.reshape(-1, *self.action_space.shape)}
 
     def _forward_exploration(self, batch: dict[str, Any], t: int | None = None, **kwargs: Any) -> dict[str, Any]:
-        with torch.no_grad():
-            action = self.actor(batch[Columns.OBS])
-            if t is not None and t < self.model_config["random_steps"]:
-                return {Columns.ACTIONS: torch.rand_like(action) * 2.0 - 1.0}
-            noise = self.model_config["exploration_sigma"] * torch.randn_like(action)
-            return {Columns.ACTIONS: (action + noise).clamp(-1.0, 1.0)}
+        # Noise is added behind the module by ``ExploreActions``, which knows the episodes and reads the time here.
+        self.env_steps = t or 0
+        return self._forward_inference(batch)
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        observation = batch["obs"]
         next_value, next_value_n = self.forward_target(batch)
-        action = self.actor(observation)
+        action = self.actor(batch["obs"])
+        observation = self.actor.normalizer(batch["obs"])
         # Differentiating with respect to a leaf leaves the critic's own parameters out of the backward pass.
         leaf = action.detach().requires_grad_()
         policy_value = self.critics[0](observation, leaf)
@@ -78,7 +80,14 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
     def make_target_networks(self) -> None:
         """Copy the networks; the copies follow by averaging only."""
         self.target_actor = deepcopy(self.actor).requires_grad_(False)
+        # Not a copy: the slow networks must see observations as the others do.
+        self.target_actor.normalizer = self.actor.normalizer
         self.target_critics = deepcopy(self.critics).requires_grad_(False)
+
+    def set_observation_moments(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Normalise observations with these from now on, shape (observation_size,) each; all networks at once."""
+        if isinstance(self.actor.normalizer, ObservationNormalizer):
+            self.actor.normalizer.set_statistics(torch.from_numpy(mean.copy()), torch.from_numpy(deviation.copy()))
 
     def get_target_network_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """(network, its slow copy), for actor and critics."""
@@ -92,24 +101,36 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
             if (sigma := self.model_config["target_noise"]) > 0.0:
                 noise = (sigma * torch.randn_like(action)).clamp(-2.5 * sigma, 2.5 * sigma)
                 action = (action + noise).clamp(-1.0, 1.0)
+            observation = self.actor.normalizer(observation)
             values = torch.stack([critic(observation, action) for critic in self.target_critics])
             one_step, n_step = values.amin(dim=0).chunk(2)
             return one_step, n_step
 
 
-def require_flat_boxes(observation_space: gym.Space, action_space: gym.Space) -> None:
+def require_boxes(observation_space: gym.Space, action_space: gym.Space) -> None:
     """Say at once what this algorithm cannot act on.
 
     Raises:
-        ConfigError: a space is not a Box of one dimension, or the action space has no bounds to scale to.
+        ConfigError: the observation space is not a Box of one dimension, or the action space is not a bounded Box of
+            real numbers.
     """
-    for name, space in (("observation", observation_space), ("action", action_space)):
-        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
-            raise ConfigError(
-                f"DDPG supports a flat Box as {name} space, shape (n,), got {space}; "
-                "flatten observations with an env-to-module connector; discrete actions need another algorithm"
-            )
-    if not action_space.is_bounded():
+    if not isinstance(observation_space, gym.spaces.Box) or len(observation_space.shape) != 1:
         raise ConfigError(
-            f"DDPG scales actions from [-1, 1] to the bounds of their Box, got an unbounded {action_space}"
+            f"DDPG supports a flat Box as observation space, shape (n,), got {observation_space}; flatten others with "
+            "gymnasium.wrappers.FlattenObservation or RLlib's FlattenObservations connector"
         )
+    if not isinstance(action_space, gym.spaces.Box):
+        raise ConfigError(
+            f"DDPG supports a Box as action space, got {action_space}; discrete actions need an algorithm such as DQN"
+        )
+    if action_space.dtype not in (np.float32, np.float64):
+        raise ConfigError(
+            f"DDPG supports action spaces of float32 or float64, got {action_space}; RLlib does not scale those of "
+            f"{action_space.dtype}: declare a float Box and convert in gymnasium.wrappers.TransformAction"
+        )
+    with np.errstate(over="ignore"):
+        if not np.isfinite(action_space.high - action_space.low).all():
+            raise ConfigError(
+                f"DDPG scales actions from [-1, 1] to the bounds of their Box, got an unbounded {action_space}; give "
+                "it bounds with gymnasium.wrappers.TransformAction(env, func, action_space)"
+            )

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+OBSERVATION_CLIP = 5.0
+
 
 @dataclass(frozen=True)
 class ActorShape:
@@ -16,11 +18,37 @@ class ActorShape:
         observation_size: length of the flat observation.
         action_size: length of the flat action.
         hidden_sizes: width of each hidden layer.
+        normalize_observations: the actor carries the mean and deviation that it normalises observations with.
     """
 
     observation_size: int
     action_size: int
     hidden_sizes: tuple[int, ...] = (256, 256)
+    normalize_observations: bool = False
+
+
+class ObservationNormalizer(nn.Module):
+    """(s - mean) / deviation, within [-5, 5] (as in the code of Andrychowicz et al. 2017, arXiv 1707.01495).
+
+    Its statistics are buffers: they travel with the weights that were trained on them, and no gradient reaches them.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, observation_size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(observation_size))
+        self.register_buffer("deviation", torch.ones(observation_size))
+
+    def set_statistics(self, mean: Float[Tensor, "obs"], deviation: Float[Tensor, "obs"]) -> None:
+        """Normalise with these from now on; the deviation must be above 0."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def forward(self, observation: Float[Tensor, "batch obs"]) -> Float[Tensor, "batch obs"]:
+        """Observations without unit."""
+        return ((observation - self.mean) / self.deviation).clamp(-OBSERVATION_CLIP, OBSERVATION_CLIP)
 
 
 class Actor(nn.Module):
@@ -28,15 +56,17 @@ class Actor(nn.Module):
 
     def __init__(self, shape: ActorShape) -> None:
         super().__init__()
+        normalizes = shape.normalize_observations
+        self.normalizer = ObservationNormalizer(shape.observation_size) if normalizes else nn.Identity()
         self.layers = multilayer_perceptron(shape.observation_size, shape.hidden_sizes, shape.action_size)
 
     def forward(self, observation: Float[Tensor, "batch obs"]) -> Float[Tensor, "batch act"]:
         """Actions in (-1, 1)."""
-        return torch.tanh(self.layers(observation))
+        return torch.tanh(self.layers(self.normalizer(observation)))
 
 
 class Critic(nn.Module):
-    """Action value Q(s, a): the expected discounted return, in units of reward."""
+    """Action value Q(s, a): the expected discounted return, in units of reward; observations come normalised."""
 
     def __init__(self, shape: ActorShape, layer_norm: bool = False) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 policy = load_policy(path)                 # or Policy(shape, seed=cell_number)
 policy.load(weights)                       # whenever weights.version differs from policy.version
+policy.begin_episode()
 action = policy.act(observation, explore=True, sigma=0.1)
 """
 
@@ -14,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from learners.ddpg.exploration import NoiseKind, exploration_noise
 from learners.ddpg.networks import Actor, ActorShape
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError, StorageError
@@ -26,35 +28,46 @@ class PolicyWeights:
     Attributes:
         version: counts publications of one learner. It falls when a learner is rolled back, so a cell takes any version
             that differs from its own, not only a higher one.
-        arrays: the state dict of ``Actor``, float32 arrays by name. Not to be written to.
+        arrays: the state dict of ``Actor``, float32 arrays by name, with the statistics to normalise observations by if
+            it does. Not to be written to.
+        env_steps: environment steps that the learner had received: the time of a schedule.
     """
 
     version: int
     arrays: dict[str, np.ndarray]
+    env_steps: int = 0
 
 
 class Policy:
     """Maps observations to actions in [-1, 1], one at a time."""
 
-    def __init__(self, shape: ActorShape, seed: int | None = None) -> None:
+    def __init__(self, shape: ActorShape, seed: int | None = None, noise: NoiseKind = "gaussian") -> None:
         """Build an actor with random weights, version -1.
 
         Args:
             shape: must be that of the learner's actor.
             seed: of the exploration noise, which is this policy's own.
+            noise: kind of that noise.
+
+        Raises:
+            ConfigError: there is no such noise.
         """
         self.shape = shape
         self.version = -1
         self._actor = Actor(shape).eval().requires_grad_(False)
-        self._random = np.random.default_rng(seed)
+        self._noise = exploration_noise(noise, shape.action_size, np.random.default_rng(seed))
+
+    def begin_episode(self) -> None:
+        """Forget the episode before: noise that is correlated in time starts from 0."""
+        self._noise.begin_episode()
 
     def act(self, observation: np.ndarray, explore: bool = False, sigma: float = 0.0) -> np.ndarray:
         """Choose an action.
 
         Args:
             observation: flat, shape (observation_size,).
-            explore: add Gaussian noise.
-            sigma: standard deviation of that noise, in units of the normalised action.
+            explore: add noise.
+            sigma: strength of that noise, in units of the normalised action; see ``learners.ddpg.exploration``.
 
         Returns:
             float32, shape (action_size,), in [-1, 1].
@@ -72,7 +85,7 @@ class Policy:
         with torch.inference_mode():
             action: np.ndarray = self._actor(torch.from_numpy(flat)[None])[0].numpy()
         if explore:
-            action = action + self._random.normal(scale=sigma, size=action.shape).astype(np.float32)
+            action = action + self._noise.sample(sigma)
         return np.clip(action, -1.0, 1.0)
 
     def load(self, weights: PolicyWeights) -> None:
@@ -87,6 +100,8 @@ class Policy:
             raise ConfigError(f"weights version {weights.version} do not fit: expected {expected}, got {offered}")
         if not all(np.isfinite(array).all() for array in weights.arrays.values()):
             raise ConfigError(f"weights version {weights.version} hold values that are not finite")
+        if not (weights.arrays.get("normalizer.deviation", np.ones(1)) > 0).all():
+            raise ConfigError(f"weights version {weights.version} normalise observations with a deviation of 0 or less")
         self._actor.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.arrays.items()})
         self.version = weights.version
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from learners.ddpg.demonstrations import as_demonstration, digest
+from learners.ddpg.draw import draw_slots
+from learners.ddpg.observation_statistics import ObservationStatistics
 from learners.ddpg.sum_tree import SumTree
 from learners.ddpg.transitions import column_shapes, replay_bytes, require_memory
 from learners.ddpg.windows import Columns, WindowAssembler
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError, StorageError
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,9 @@ class DemonstrationReplay:
     """Transitions in preallocated arrays: slots [0, D) keep demonstrations for good, [D, D + capacity) are a ring.
 
     Not thread-safe: one thread, the learner's, owns it.
+
+    Attributes:
+        statistics: moments of every observation that was ever stored, forgotten ones included.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class DemonstrationReplay:
         self._next_ring_slot = 0
         self._max_priority = 1.0
         self._random = np.random.default_rng(seed)
+        self._demonstrations: dict[str, None] = {}  # digests, in the order they were stored
+        self.statistics = ObservationStatistics(observation_size)
         self._windows = WindowAssembler(n_step, gamma, max_open_episodes)
         slots = capacity + demonstration_capacity
         self.bytes_needed = replay_bytes(slots, observation_size, action_size)
@@ -115,7 +123,9 @@ class DemonstrationReplay:
         return stored
 
     def add_demonstration(self, chunk: EpisodeChunk) -> int:
-        """Store a whole demonstration, to be kept for good; return how many transitions it has.
+        """Store a whole demonstration, to be kept for good; return how many transitions were stored.
+
+        One that is stored already is not stored again: whoever is not sure that it arrived may send it once more.
 
         Raises:
             EpisodeChunkError: the chunk cannot be true, or does not start at step 0; nothing of it is stored.
@@ -123,13 +133,13 @@ class DemonstrationReplay:
         """
         try:
             chunk.check(self.observation_size, self.action_size)
-            if chunk.start_step != 0:
-                raise EpisodeChunkError(
-                    "partial", f"demonstration {chunk.episode_id!r} starts at step {chunk.start_step}; send it whole"
-                )
+            chunk = as_demonstration(chunk)
         except EpisodeChunkError as error:
             self.refused[error.reason] += 1
             raise
+        key = digest(chunk)
+        if key in self._demonstrations:
+            return 0
         first, after = self.demonstration_size, self.demonstration_size + len(chunk)
         if after > self.demonstration_capacity:
             raise ConfigError(
@@ -137,48 +147,42 @@ class DemonstrationReplay:
                 f"{self.demonstration_capacity - first} slots are left: raise demonstration_capacity above {after}"
             )
         whole = WindowAssembler(self._windows.n_step, self._windows.gamma, max_open=1)
-        # A demonstration that was cut short still bootstraps: it is stored as truncated where it does not terminate.
-        columns = whole.extend(_ended(chunk))[0]
-        self._write(np.arange(first, after), columns)
+        self._write(np.arange(first, after), whole.extend(chunk)[0])
         self.demonstration_size = after
+        self._demonstrations[key] = None
         return len(chunk)
 
-    def sample(self, batches: int, batch_size: int, demonstration_fraction: float = 0.0) -> ReplaySample:
+    def sample(
+        self, batches: int, batch_size: int, demonstration_fraction: float = 0.0, *, exactly: bool = False
+    ) -> ReplaySample:
         """Draw rows by priority, stratified within each batch.
 
         Args:
             batches: how many batches.
             batch_size: rows of each.
-            demonstration_fraction: at least this share of each batch comes from demonstrations, if there are any: that
-                many rows are drawn among them, the others among all. The importance weights
-                w = (N P)^-beta / max w account for it: P is the probability under this mixture.
+            demonstration_fraction: at least this share of each batch comes from demonstrations, if there are any.
+            exactly: this share and no more, as soon as there are rows of the agent's own.
 
         Raises:
             ConfigError: the replay is empty.
         """
         if len(self) == 0:
             raise ConfigError("cannot sample from an empty replay")
-        total = self._tree.total
-        demonstration_mass = float(self._tree.mass(slice(0, self.demonstration_size)).sum())
-        reserved = int(np.ceil(demonstration_fraction * batch_size)) if self.demonstration_size else 0
-        slots = np.empty((batches, batch_size), dtype=np.int64)
-        slots[:, :reserved] = np.minimum(
-            self._tree.find(self._stratified(batches, reserved) * demonstration_mass), self.demonstration_size - 1
+        slots, weights = draw_slots(
+            self._tree,
+            self._random,
+            batches=batches,
+            rows=batch_size,
+            demonstrations=self.demonstration_size,
+            ring_start=self.demonstration_capacity,
+            stored=len(self),
+            demonstration_fraction=demonstration_fraction,
+            exactly=exactly,
+            importance_exponent=self.importance_exponent,
         )
-        slots[:, reserved:] = self._tree.find(self._stratified(batches, batch_size - reserved) * total)
-
-        mass = self._tree.mass(slots)
-        share = reserved / batch_size
-        probability = (1.0 - share) * mass / total
-        is_demo = slots < self.demonstration_capacity
-        if reserved:
-            probability = probability + share * is_demo * mass / demonstration_mass
-        weights = (len(self) * probability) ** -self.importance_exponent
-        weights = weights / weights.max(axis=1, keepdims=True)
-
         flat = slots.reshape(-1)
         columns = {name: array[flat] for name, array in self._columns.items()}
-        columns["is_demo"] = is_demo.reshape(-1)
+        columns["is_demo"] = flat < self.demonstration_capacity
         columns["weights"] = weights.reshape(-1).astype(np.float32)
         return ReplaySample(columns, flat)
 
@@ -199,11 +203,15 @@ class DemonstrationReplay:
             "added": self.added,
             "next_ring_slot": self._next_ring_slot,
             "max_priority": self._max_priority,
+            "demonstrations": list(self._demonstrations),
+            "observations": self.statistics.count,
             "random": self._random.bit_generator.state,
             "refused": dict(self.refused),
         }
         state = {f"column_{name}": array[used] for name, array in self._columns.items()}
         state["mass"] = self._tree.mass(used).copy()
+        state["observation_mean"] = self.statistics.mean.copy()
+        state["observation_squares"] = self.statistics.squares.copy()
         state.update(self._windows.get_state())
         state["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         return state
@@ -216,7 +224,9 @@ class DemonstrationReplay:
         """
         try:
             meta: dict[str, Any] = json.loads(bytes(state["meta"]))
-            if meta["format"] != STATE_FORMAT or meta["layout"] != self._layout():
+            if meta["format"] != STATE_FORMAT:
+                raise StorageError(f"saved replay has format {meta['format']}, this version reads {STATE_FORMAT}")
+            if meta["layout"] != self._layout():
                 raise StorageError(f"saved replay has layout {meta['layout']}, this one has {self._layout()}")
             demonstrations, agents = int(meta["demonstration_size"]), int(meta["agent_size"])
             count = demonstrations + agents
@@ -227,6 +237,12 @@ class DemonstrationReplay:
                 raise StorageError("saved replay is damaged: its columns are not those of its layout")
             added, next_ring_slot = int(meta["added"]), int(meta["next_ring_slot"])
             max_priority, refused = float(meta["max_priority"]), Counter(meta["refused"])
+            known = dict.fromkeys(str(key) for key in meta["demonstrations"])
+            statistics = ObservationStatistics(self.observation_size)
+            statistics.count = int(meta["observations"])
+            statistics.mean, statistics.squares = state["observation_mean"].copy(), state["observation_squares"].copy()
+            if not statistics.mean.shape == statistics.squares.shape == (self.observation_size,):
+                raise StorageError("saved replay is damaged: its observation statistics do not fit its observations")
             random = np.random.default_rng()
             random.bit_generator.state = meta["random"]
             self._windows.set_state(state)
@@ -236,15 +252,12 @@ class DemonstrationReplay:
         self.added, self._next_ring_slot = added, next_ring_slot
         self._max_priority, self.refused = max_priority, refused
         self._random = random
+        self._demonstrations, self.statistics = known, statistics
         used = self._used_slots()
         for name, array in rows.items():
             self._columns[name][used] = array
         self._tree = SumTree(self.capacity + self.demonstration_capacity)
         self._tree.set(used, mass)
-
-    def _stratified(self, batches: int, rows: int) -> np.ndarray:
-        """Positions in [0, 1), one in each of ``rows`` equal parts, for each batch: shape (batches, rows)."""
-        return (np.arange(rows) + self._random.random((batches, rows))) / max(rows, 1)
 
     def _store_in_ring(self, columns: Columns) -> int:
         count = len(columns["reward"])
@@ -262,6 +275,7 @@ class DemonstrationReplay:
     def _write(self, slots: np.ndarray, columns: Columns) -> None:
         for name, array in columns.items():
             self._columns[name][slots] = array
+        self.statistics.add(columns["obs"])
         # New rows get the largest priority seen, so that each is drawn at least once soon (Schaul et al. 2016).
         self._tree.set(slots, self._max_priority**self.priority_exponent)
 
@@ -278,7 +292,3 @@ class DemonstrationReplay:
             "n_step": self._windows.n_step,
             "gamma": self._windows.gamma,
         }
-
-
-def _ended(chunk: EpisodeChunk) -> EpisodeChunk:
-    return EpisodeChunk(**{**chunk.__dict__, "truncated": not chunk.terminated})

@@ -3,11 +3,13 @@
 import logging
 
 import numpy as np
-import psutil
 
 from s3k_dist.errors import PreflightError
+from s3k_dist.memory import available_bytes
 
-logger = logging.getLogger(__name__)
+# Below Ray's own logger, whose lines reach the terminal unless ray.init(logging_level=...) says otherwise: one should
+# read what is about to be taken.
+logger = logging.getLogger("ray.learners.ddpg")
 
 
 def column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tuple[int, ...], type]]:
@@ -42,13 +44,21 @@ def replay_bytes(slots: int, observation_size: int, action_size: int) -> int:
 def require_memory(slots: int, needed: int) -> None:
     """Log the memory of a replay of ``slots`` transitions.
 
+    A checkpoint is written from a copy, so that it is of one moment: twice the memory must be there.
+
     Raises:
         PreflightError: it is more than this machine has available; says which capacity would fit.
     """
-    available = psutil.virtual_memory().available
-    logger.info("replay of %d transitions takes %.2f GiB", slots, needed / 2**30)
-    if needed > available:
+    available = available_bytes()
+    logger.info(
+        "replay of %d transitions takes %.2f GiB, as much again while a checkpoint is written; %.1f GiB are available",
+        slots,
+        needed / 2**30,
+        available / 2**30,
+    )
+    if 2 * needed > available:
         raise PreflightError(
-            f"a replay of {slots} transitions needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} are available: "
-            f"lower replay_capacity so that it and demonstration_capacity stay under {int(slots * available / needed)}"
+            f"a replay of {slots} transitions needs {needed / 2**30:.1f} GiB, and as much again while a checkpoint is "
+            f"written; {available / 2**30:.1f} are available: lower replay_capacity so that it and "
+            f"demonstration_capacity stay under {int(slots * available / (2 * needed))} together"
         )

@@ -60,6 +60,9 @@ class Still:
     def refresh(self) -> None:
         pass
 
+    def begin_episode(self) -> None:
+        pass
+
     def act(self, observation: np.ndarray) -> np.ndarray:
         return np.zeros(6)
 

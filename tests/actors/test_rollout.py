@@ -46,6 +46,7 @@ class Policy:
     steer: Callable[[], np.ndarray]
     version: int = 3
     refreshed: int = 0
+    begun: int = 0
     observations: list[np.ndarray] = field(default_factory=list)
     chunks: list[EpisodeChunk] = field(default_factory=list)
 
@@ -54,7 +55,12 @@ class Policy:
         if self.refreshed % 5 == 0:
             self.version += 1
 
+    def begin_episode(self) -> None:
+        assert not self.observations, "begun in the middle of an episode"
+        self.begun += 1
+
     def act(self, observation: np.ndarray) -> np.ndarray:
+        assert self.begun == 1
         self.observations.append(observation)
         return self.steer()
 

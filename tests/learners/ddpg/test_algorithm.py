@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from learners.ddpg.config import DDPGConfig
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import Policy
+from learners.ddpg.schedule import Schedule, schedule_value
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import ConfigError, StorageError
 
@@ -27,6 +29,7 @@ pytestmark = [
 ]
 
 SHAPE = ActorShape(observation_size=3, action_size=2, hidden_sizes=(32, 32))
+NORMALIZED_SHAPE = replace(SHAPE, normalize_observations=True)
 
 
 @pytest.fixture
@@ -167,6 +170,123 @@ def test_an_interrupted_run_goes_on_exactly(build: BuildAlgorithm, make_chunk: M
     assert resumed.updates == uninterrupted.updates
     assert_equal(weights(uninterrupted), weights(resumed))
     assert_equal(uninterrupted.replay.get_state(), resumed.replay.get_state())
+
+
+def play(algorithm: DDPG, numbers: range, sigma: Schedule) -> list[dict[str, float]]:
+    """A cell acts in a small world with the newest weights and correlated noise; the learner's losses by episode."""
+    losses = []
+    for number in numbers:
+        random = np.random.default_rng(number)
+        policy = Policy(NORMALIZED_SHAPE, seed=number, noise="ornstein_uhlenbeck")
+        policy.begin_episode()
+        position = random.uniform(-50.0, 50.0, 2)
+        observations, actions, rewards = [np.array([*position, 7.0])], [], []
+        for _ in range(12):
+            newest = algorithm.env_runner.newest_weights
+            policy.load(newest)
+            actions.append(policy.act(observations[-1], explore=True, sigma=schedule_value(sigma, newest.env_steps)))
+            position = position + 10.0 * actions[-1]
+            observations.append(np.array([*position, 7.0]))
+            rewards.append(-float(np.abs(position).sum()) / 50.0)
+        chunk = EpisodeChunk(
+            episode_id=f"played-{number}",
+            cell_id="cell-0",
+            observations=np.array(observations),
+            actions=np.array(actions),
+            rewards=np.array(rewards),
+            terminated=False,
+            truncated=True,
+            start_step=0,
+            policy_version=policy.version,
+            model_versions=np.zeros(12, np.int64),
+            success=number % 3 == 0,
+        )
+        push(algorithm, chunk)
+        algorithm.training_step()
+        algorithm.training_step()
+        learner = algorithm.metrics.peek(("learners", "default_policy"), default={})
+        losses.append({name: float(learner[name]) for name in ("critic_loss", "actor_loss", "bc_loss", "q_mean")})
+    return losses
+
+
+def test_an_interrupted_run_in_a_closed_loop_goes_on_exactly(
+    build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path
+) -> None:
+    demonstrations = [make_chunk(f"demonstration-{n}", steps=12, terminated=True) for n in range(3)]
+    sigma = [[0, 0.4], [120, 0.1]]
+    settings = {
+        "demonstrations": demonstrations,
+        "normalize_observations": True,
+        "exploration_noise": "ornstein_uhlenbeck",
+        "exploration_sigma": sigma,
+        "demonstration_fraction": 0.25,
+        "policy_gradient_starts": 60,
+    }
+    uninterrupted = build(**settings)
+    play(uninterrupted, range(4), sigma)
+    save_checkpoint(uninterrupted, tmp_path)
+    expected = play(uninterrupted, range(4, 10), sigma)
+
+    resumed = build(**settings)
+    resumed.restore_from_path(latest_checkpoint(tmp_path))
+    assert play(resumed, range(4, 10), sigma) == expected
+    assert_equal(weights(uninterrupted), weights(resumed))
+    assert_equal(uninterrupted.replay.get_state(), resumed.replay.get_state())
+    assert resumed.outcomes.means() == uninterrupted.outcomes.means()
+    assert resumed.outcomes.episodes == 10
+    progress = resumed.train()["ddpg"]
+    assert progress["exploration_sigma"] == pytest.approx(0.1)
+    assert progress["episodes"] == 10
+
+
+def test_weights_go_out_with_the_statistics_they_were_trained_on(build: BuildAlgorithm) -> None:
+    algorithm = build(normalize_observations=True)
+    play(algorithm, range(3), 0.1)
+    published = algorithm.env_runner.newest_weights
+    mean, deviation = algorithm.replay.statistics.moments()
+    np.testing.assert_array_equal(published.arrays["normalizer.mean"], mean)
+    np.testing.assert_array_equal(published.arrays["normalizer.deviation"], deviation)
+    assert deviation[2] == 1.0  # the third entry never changes
+    assert published.env_steps == 36
+    # New experience changes what the replay knows, not what was published or is served until the next update.
+    far = np.full((4, 3), 1e4)
+    algorithm.replay.add(
+        EpisodeChunk("far", "c", far, np.zeros((3, 2)), np.zeros(3), True, False, 0, 0, np.zeros(3, int))
+    )
+    assert_equal(algorithm.policy_weights.arrays, published.arrays)
+    # All networks see the same numbers as the cell's policy.
+    module = algorithm.learner_group._learner.module["default_policy"]
+    policy = Policy(NORMALIZED_SHAPE)
+    policy.load(published)
+    observation = np.array([20.0, -30.0, 7.0], np.float32)
+    tensor = torch.from_numpy(observation)[None]
+    served = module.forward_inference({"obs": tensor})["actions"][0].numpy()
+    np.testing.assert_array_equal(policy.act(observation), served)
+    assert module.target_actor.normalizer is module.actor.normalizer
+    algorithm._learn(1)
+    assert module.actor.normalizer.mean[0] > mean[0]
+
+
+def test_a_constant_observation_gives_finite_values_and_actions(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    algorithm = build(normalize_observations=True, learning_starts=0)
+    push(algorithm, make_chunk(steps=12, terminated=True, observations=np.full((13, 3), 3.0)))
+    algorithm.training_step()
+    assert algorithm.updates > 0
+    assert all(np.isfinite(array).all() for array in weights(algorithm).values())
+
+
+@pytest.mark.parametrize("setting", [{"twin_critic": False}, {"normalize_observations": True}, {"hidden_sizes": (32,)}])
+def test_a_checkpoint_of_other_networks_is_refused_and_changes_nothing(
+    setting: dict[str, Any], build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path
+) -> None:
+    algorithm, other = build(), build(**setting)
+    run(algorithm, make_chunk, range(2))
+    folder = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    before = weights(other)
+    with pytest.raises(StorageError, match=next(iter(setting))):
+        other.restore_from_path(folder)
+    assert_equal(weights(other), before)
+    assert len(other.replay) == 0
 
 
 def test_a_roll_back_in_place_rolls_back(build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path) -> None:

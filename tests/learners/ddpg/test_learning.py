@@ -134,7 +134,7 @@ def test_pendulum_is_swung_up() -> None:
         flailing = algorithm.outcomes.means()["episode_return_mean"]
         while algorithm.env_steps < 4500:
             algorithm.training_step()
-        last = list(algorithm.outcomes._returns)[-5:]
+        last = list(algorithm.outcomes.get_state()["windows"]["episode_return_mean"])[-5:]
     finally:
         algorithm.stop()
     # Random torque earns about -1200; a pendulum that is swung up and held, -150.
@@ -165,5 +165,5 @@ def test_env_runners_in_other_processes_sample_and_take_weights() -> None:
 
 @pytest.mark.parametrize("env", ["CartPole-v1"])
 def test_an_environment_it_cannot_act_in_is_refused_by_name(env: str) -> None:
-    with pytest.raises(ConfigError, match="flat Box as action space"):
+    with pytest.raises(ConfigError, match="Box as action space"):
         DDPGConfig().environment(env).debugging(log_level="ERROR").build_algo()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +79,70 @@ def test_a_file_that_is_no_policy_says_so(content: bytes | None, tmp_path: Path)
         load_policy(path)
 
 
+def test_correlated_noise_begins_anew_with_an_episode() -> None:
+    policy = Policy(SHAPE, seed=0, noise="ornstein_uhlenbeck")
+    own = policy.act(OBSERVATION)
+
+    def drift(steps: int) -> np.ndarray:
+        return np.array([policy.act(OBSERVATION, explore=True, sigma=0.01) - own for _ in range(steps)])
+
+    first_steps = []
+    for _ in range(500):
+        policy.begin_episode()
+        first_steps.append(drift(1)[0])
+    ongoing = drift(2000)
+    # sigma at an episode's first step, 1.9 times that in the long run.
+    assert np.std(first_steps) == pytest.approx(0.01, rel=0.1)
+    assert ongoing.std() == pytest.approx(0.019, rel=0.15)
+
+
+def test_an_unknown_noise_says_which_there_are() -> None:
+    with pytest.raises(ConfigError, match="available are gaussian"):
+        Policy(SHAPE, noise="brown")  # type: ignore[arg-type]
+
+
+NORMALIZED = replace(SHAPE, normalize_observations=True)
+
+
+def test_statistics_travel_with_the_weights_and_the_file(tmp_path: Path) -> None:
+    plain, normalized = Policy(SHAPE), Policy(NORMALIZED)
+    mean, deviation = np.array([1, -2, 0, 3], np.float32), np.array([0.5, 2, 1e-3, 1], np.float32)
+    arrays = {**plain.weights().arrays, "normalizer.mean": mean, "normalizer.deviation": deviation}
+    normalized.load(PolicyWeights(1, arrays))
+    plain.load(PolicyWeights(1, plain.weights().arrays))
+    observation = mean + deviation * np.array([0.3, -1.0, 2.0, 0.0], np.float32)
+    expected = plain.act(np.array([0.3, -1.0, 2.0, 0.0], np.float32))
+    np.testing.assert_allclose(normalized.act(observation), expected, atol=1e-4)
+    save_policy(tmp_path / "actor.safetensors", NORMALIZED, normalized.weights())
+    loaded = load_policy(tmp_path / "actor.safetensors")
+    np.testing.assert_array_equal(loaded.act(observation), normalized.act(observation))
+    # Far out of what was seen, an observation counts as five deviations.
+    np.testing.assert_allclose(normalized.act(mean + 1e6), plain.act(np.full(4, 5.0)), atol=1e-6)
+
+
+def test_a_deviation_of_zero_is_refused() -> None:
+    policy = Policy(NORMALIZED)
+    before = policy.act(OBSERVATION)
+    arrays = {**policy.weights().arrays, "normalizer.deviation": np.array([1, 0, 1, 1], np.float32)}
+    with pytest.raises(ConfigError, match="deviation of 0"):
+        policy.load(PolicyWeights(3, arrays))
+    np.testing.assert_array_equal(policy.act(OBSERVATION), before)
+
+
+def test_a_policy_without_normalisation_refuses_weights_that_need_it() -> None:
+    with pytest.raises(ConfigError, match=r"normalizer\.mean"):
+        Policy(SHAPE).load(Policy(NORMALIZED).weights())
+
+
 def test_a_cell_acts_without_importing_ray() -> None:
     program = (
         "import sys, numpy as np\n"
         "from s3k_dist.episodes import EpisodeChunk\n"
         "from learners.ddpg.policy import Policy\n"
         "from learners.ddpg.networks import ActorShape\n"
-        "Policy(ActorShape(4, 2)).act(np.zeros(4))\n"
+        "policy = Policy(ActorShape(4, 2, normalize_observations=True), noise='ornstein_uhlenbeck')\n"
+        "policy.begin_episode()\n"
+        "policy.act(np.zeros(4), explore=True, sigma=0.1)\n"
         "assert 'ray' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -272,7 +272,7 @@ def test_a_restored_replay_goes_on_exactly(make_chunk: MakeChunk) -> None:
         np.testing.assert_array_equal(second.columns[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("damage", ["layout", "rows", "missing", "meta"])
+@pytest.mark.parametrize("damage", ["layout", "format", "rows", "missing", "statistics", "meta"])
 def test_a_damaged_or_foreign_state_is_refused_whole(damage: str, make_chunk: MakeChunk) -> None:
     source = make_replay(gamma=0.5) if damage == "layout" else make_replay()
     source.add(make_chunk(steps=6, terminated=True))
@@ -281,6 +281,10 @@ def test_a_damaged_or_foreign_state_is_refused_whole(damage: str, make_chunk: Ma
         state["column_obs"] = state["column_obs"][:-1]
     elif damage == "missing":
         del state["mass"]
+    elif damage == "statistics":
+        state["observation_mean"] = np.zeros(5)
+    elif damage == "format":
+        state["meta"] = np.frombuffer(bytes(state["meta"]).replace(b'"format": 2', b'"format": 1'), np.uint8)
     elif damage == "meta":
         state["meta"] = state["meta"][:-20]
     replay = make_replay()
@@ -295,3 +299,75 @@ def test_a_replay_beyond_the_memory_is_refused_with_advice(monkeypatch: pytest.M
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     with pytest.raises(PreflightError, match="lower replay_capacity"):
         make_replay(capacity=1_000_000)
+
+
+def test_a_container_that_is_too_small_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("learners.ddpg.transitions.available_bytes", lambda: 1 << 20)
+    with pytest.raises(PreflightError, match="lower replay_capacity"):
+        make_replay(capacity=1_000_000)
+
+
+def test_the_memory_is_told_in_ray_s_log_before_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="ray"):
+        make_replay(capacity=100_000)
+    assert [record.name.partition(".")[0] for record in caplog.records] == ["ray"]
+    assert "replay of 100040 transitions takes 0.01 GiB" in caplog.text
+
+
+def test_a_demonstration_that_is_sent_again_is_stored_once(make_chunk: MakeChunk) -> None:
+    replay = make_replay()
+    first, second = (make_chunk(name, steps=9, terminated=True) for name in ("one", "two"))
+    assert replay.add_demonstration(first) == 9
+    assert replay.add_demonstration(second) == 9
+    restored = make_replay()
+    restored.set_state(replay.get_state())
+    for known in (replay, restored):
+        # RLlib names an episode anew when it is built again.
+        assert known.add_demonstration(EpisodeChunk(**{**first.__dict__, "episode_id": "renamed"})) == 0
+        assert known.demonstration_size == 18
+        assert known.add_demonstration(make_chunk("three", steps=9, truncated=True)) == 9
+
+
+@pytest.mark.parametrize("fraction", [0.25, 0.5, 1.0])
+def test_a_fixed_share_is_met_exactly_and_weights_know_it(fraction: float, make_chunk: MakeChunk) -> None:
+    replay = make_replay(priority_exponent=1.0, importance_exponent=1.0)
+    replay.add_demonstration(make_chunk("demonstration", steps=10, terminated=True))
+    for number in range(10):
+        replay.add(make_chunk(f"agent-{number}", steps=10, terminated=True))
+    slots = np.concatenate((np.arange(10), 40 + np.arange(100)))
+    replay.update_priorities(slots, np.random.default_rng(0).uniform(0.1, 3.0, 110))
+    sample = replay.sample(batches=2000, batch_size=64, demonstration_fraction=fraction, exactly=True)
+    is_demo = sample.columns["is_demo"].reshape(2000, 64)
+    assert set(is_demo.sum(axis=1)) == {int(64 * fraction)}
+    # Within a batch a weight is the inverse of how often its row is drawn; across batches the largest one differs.
+    weights = sample.columns["weights"].reshape(2000, 64)
+    assert weights.max() == 1.0
+    drawn = np.bincount(sample.slots, minlength=140) / sample.slots.size
+    batch, batch_slots = weights[0], sample.slots[:64]
+    np.testing.assert_allclose(batch, (1 / drawn[batch_slots]) / (1 / drawn[batch_slots]).max(), rtol=0.3)
+
+
+def test_a_fixed_share_takes_what_there_is(make_chunk: MakeChunk) -> None:
+    agent_only, demonstrations_only = make_replay(), make_replay()
+    agent_only.add(make_chunk(steps=10, terminated=True))
+    demonstrations_only.add_demonstration(make_chunk(steps=10, terminated=True))
+    for replay, share in ((agent_only, 0.0), (demonstrations_only, 1.0)):
+        sample = replay.sample(3, 16, 0.5, exactly=True)
+        assert sample.columns["is_demo"].mean() == share
+        assert np.isfinite(sample.columns["weights"]).all()
+
+
+def test_statistics_are_of_all_that_was_stored_and_survive_a_restart(make_chunk: MakeChunk) -> None:
+    replay = make_replay(capacity=12)
+    chunks = [make_chunk(f"agent-{number}", steps=8, terminated=True) for number in range(4)]
+    demonstration = make_chunk("demonstration", steps=7, terminated=True)
+    for chunk in chunks:
+        replay.add(chunk)
+    replay.add_demonstration(demonstration)
+    seen = np.concatenate([chunk.observations[:-1] for chunk in (*chunks, demonstration)])
+    restored = make_replay(capacity=12)
+    restored.set_state(replay.get_state())
+    for known in (replay, restored):
+        mean, deviation = known.statistics.moments()
+        np.testing.assert_allclose(mean, seen.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(deviation, seen.std(axis=0), rtol=1e-5)
