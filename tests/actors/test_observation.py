@@ -147,6 +147,9 @@ class Keeping:
     def __init__(self) -> None:
         self.chunks: list[EpisodeChunk] = []
 
+    def begin_episode(self) -> None:
+        pass
+
     def refresh(self) -> None:
         pass
 
