@@ -68,11 +68,11 @@ def page(results: Results) -> str:
         for more in unlabelled:
             names = [_name("tilt", count, more, seed) for seed in SEEDS]
             rms, median, p95 = (_mean(results, names, m) for m in ("rms_px", "median_mm", "p95_mm"))
-            done = [results.cells[name] for name in names if name in results.cells]
-            minutes = fmean(cell["core_s"] / 60 for cell in done) if done else None
+            minutes = [spent for name in names if (spent := results.core_minutes(name)) is not None]
             rows.append(
                 [str(count), f"{more:,}", number(rms), number(median, "{:.1f}"), number(p95, "{:.0f}")]
-                + [str(len(done)), number(minutes, "{:.0f}")]
+                + [str(sum(name in results.cells for name in names))]
+                + [number(fmean(minutes) if minutes else None, "{:.0f}")]
                 + ([GOALS[count] if more else "–"] if results.preset == "cpu" else [])
             )
     header = ["labelled", "unlabelled", "RMS, px", "3-D median, mm", "3-D p95, mm", "seeds", "core minutes"]

@@ -44,9 +44,14 @@ class Results:
     missing: tuple[str, ...]
 
     def metric(self, cell: str, test: str, name: str) -> float | None:
-        """One number, None where the cell is not done."""
-        found = self.cells.get(cell)
-        return None if found is None else float(found["metrics"][test][name])
+        """One number, None where the cell is not done, or was before this was measured."""
+        value = self.cells[cell]["metrics"][test].get(name) if cell in self.cells else None
+        return None if value is None else float(value)
+
+    def core_minutes(self, cell: str) -> float | None:
+        """Processor time of a training, likewise."""
+        seconds = self.cells.get(cell, {}).get("core_s")
+        return None if seconds is None else float(seconds) / 60
 
 
 @dataclass(frozen=True)

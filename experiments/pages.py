@@ -69,11 +69,14 @@ def foot(results: Results, command: str) -> str:
     """How the page was made, on what, and what is missing."""
     machines = sorted({str(cell["machine"]) for cell in results.cells.values()})
     on_cpu = all("no GPU" in machine for machine in machines)
-    seconds = [float(cell["core_s" if on_cpu else "training_s"]) for cell in results.cells.values()]
     text = (
-        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. Trainings: {len(seconds)}, of "
-        f"{min(seconds) / 60:.0f} to {max(seconds) / 60:.0f} minutes {'of one core' if on_cpu else 'each'}."
+        f"Made by `{command}`; numbers are not edited. Machine: {'; '.join(machines)}. Trainings: {len(results.cells)}"
     )
+    of_core = [spent for name in results.cells if (spent := results.core_minutes(name)) is not None]
+    minutes = of_core if on_cpu else [float(cell["training_s"]) / 60 for cell in results.cells.values()]
+    if minutes:
+        text += f", of {min(minutes):.0f} to {max(minutes):.0f} minutes {'of one core' if on_cpu else 'each'}"
+    text += "."
     if 0 < len(results.missing) <= NAMED:
         text += f" Not run: {', '.join(results.missing)}."
     elif results.missing:
