@@ -28,7 +28,7 @@ def ready_encoder(session: Session) -> None:
     if kind == VAE_KIND:
         recipe = config.vae.model_copy(update={"latent_size": config.task.embedding_size})
         training = VaeTraining(session.folder.root, recipe, config.seed)
-        _, metrics = fit(training, reader, registry.root, session.view)
+        _, metrics = fit(training, reader, registry.root, session.view, enter=session.view.event)
         for name, value in metrics.measured().items():
             session.log.add(f"vae/{name}", value, recipe.steps)
         return

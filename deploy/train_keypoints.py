@@ -1,8 +1,6 @@
 """``s3k train keypoints --data``: a keypoint model from a data set, without a run around it."""
 
 import hashlib
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
 from deploy.config import set_value, validated
 from deploy.live_view import LiveView
+from deploy.training_loop import advance
 from deploy.unlabelled import layout, read_unlabelled, require_memory
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
 from learners.keypoint.calibration import calibrate
@@ -21,7 +20,7 @@ from learners.keypoint.evaluation import KeypointMetrics, evaluate
 from learners.keypoint.recipes import RECIPES, sigma_of
 from learners.keypoint.trainer import KeypointTrainer
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.errors import ConfigError, FrameError, S3KError, StorageError
+from s3k_dist.errors import ConfigError, FrameError, StorageError
 from s3k_dist.file_lock import file_lock
 from s3k_dist.folders import make_folder
 from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector
@@ -31,7 +30,6 @@ from s3k_dist.weights import ModelManifest, WeightsRegistry
 
 LOCK_NAME = ".training.lock"
 LOCK_TIMEOUT_S = 1.0
-SAVE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -126,31 +124,18 @@ def train(training: Training, out: Path) -> int:
 def _advance(
     trainer: KeypointTrainer, unlabelled: UnlabelledFrames, steps: int, checkpoint: TrainingCheckpoint, view: LiveView
 ) -> None:
-    if trainer.steps:
-        view.event(f"going on from step {trainer.steps}")
     if steps <= trainer.config.warm_start_steps:
         view.event(f"the unlabelled frames enter after step {trainer.config.warm_start_steps}: never in this training")
-    first, began = trainer.steps, time.monotonic()
-    saved = began
-    while trainer.steps < steps:
+
+    def step() -> dict[str, float]:
         report = trainer.step(unlabelled)
-        if not math.isfinite(report.supervised + report.unsupervised):
-            raise S3KError(
-                f"training has diverged at step {trainer.steps}: a loss is not finite; try a smaller learning rate, "
-                f"--set learning_rate={trainer.config.learning_rate / 3:.1g}"
-            )
-        now = time.monotonic()
-        view.progress(trainer.steps / steps)
-        view.update(
-            step=trainer.steps,
-            loss=report.supervised,
-            unlabelled_loss=report.unsupervised,
-            gate_open=report.gate_open,
-            steps_per_s=(trainer.steps - first) / (now - began),
-        )
-        if now - saved >= SAVE_EVERY_S:
-            checkpoint.save(trainer)
-            saved = now
+        return {
+            "loss": report.supervised,
+            "unlabelled_loss": report.unsupervised,
+            "gate_open": report.gate_open,
+        }
+
+    advance(trainer, steps, step, checkpoint, view)
 
 
 def _publish(

@@ -1,7 +1,6 @@
 """``s3k train vae``: the paper's baseline representation, from the frames of a data set; their labels are not read."""
 
-import math
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
 from deploy.live_view import LiveView
+from deploy.training_loop import advance
 from deploy.unlabelled import read_unlabelled, require_memory
 from deploy.vae_pictures import draw_reconstructions, draw_traversals
 from learners.keypoint.batches import UnlabelledFrames
@@ -18,7 +18,7 @@ from learners.vae.evaluation import VaeMetrics, evaluate, posterior_means
 from learners.vae.publication import publish_vae
 from learners.vae.trainer import VaeTrainer
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.errors import ConfigError, FrameError, S3KError, StorageError
+from s3k_dist.errors import ConfigError, FrameError, StorageError
 from s3k_dist.file_lock import file_lock
 from s3k_dist.folders import make_folder
 from s3k_dist.stream.reader import StreamReader
@@ -26,7 +26,6 @@ from s3k_dist.weights import WeightsRegistry
 
 LOCK_NAME = ".training.lock"
 LOCK_TIMEOUT_S = 1.0
-SAVE_EVERY_S = 60.0
 RECONSTRUCTIONS, TRAVERSALS = "reconstructions.png", "traversals.png"
 FEWEST_FRAMES = 40
 # Neighbours in the stream are of one episode and look alike: whole blocks are held out, about an episode long.
@@ -63,7 +62,7 @@ def train(training: VaeTraining, out: Path) -> int:
     reader = DatasetFolder(training.data).open_stream()
     view = LiveView(f"s3k train vae, beta {training.config.beta:g}, seed {training.seed}", ("read", "train", "judge"))
     with view:
-        version, metrics = fit(training, reader, out, view, phases=True)
+        version, metrics = fit(training, reader, out, view, enter=view.phase)
     print(  # noqa: T201
         f"trained: {out}, version {version}, {metrics.active_dimensions} of {training.config.latent_size} dimensions "
         f"active, {metrics.explained_variance:.0%} of the held-out frames' variance explained\n"
@@ -73,7 +72,7 @@ def train(training: VaeTraining, out: Path) -> int:
 
 
 def fit(
-    training: VaeTraining, reader: StreamReader, out: Path, view: LiveView, *, phases: bool = False
+    training: VaeTraining, reader: StreamReader, out: Path, view: LiveView, *, enter: Callable[[str], None]
 ) -> tuple[int, VaeMetrics]:
     """The same under a view that is open already; returns the version and what was measured on held-out frames.
 
@@ -82,9 +81,8 @@ def fit(
         reader: the frames.
         out: folder of a registry; made where it is missing. Pictures are written there, too.
         view: shows the progress.
-        phases: enter the view's phases ``read``, ``train`` and ``judge``.
+        enter: told when reading, training and judging begin: a phase of the view, or an event under one.
     """
-    enter = view.phase if phases else view.event
     _require_usable(reader)
     make_folder(out)
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
@@ -125,28 +123,11 @@ def _where(frames: UnlabelledFrames, chosen: Tensor) -> UnlabelledFrames:
 
 
 def _advance(trainer: VaeTrainer, checkpoint: TrainingCheckpoint, view: LiveView) -> None:
-    if trainer.steps:
-        view.event(f"going on from step {trainer.steps}")
-    steps, first, began = trainer.config.steps, trainer.steps, time.monotonic()
-    saved = began
-    while trainer.steps < steps:
+    def step() -> dict[str, float]:
         report = trainer.step()
-        if not math.isfinite(report.reconstruction + report.kl):
-            raise S3KError(
-                f"training has diverged at step {trainer.steps}: a loss is not finite; try a smaller learning rate, "
-                f"--set learning_rate={trainer.config.learning_rate / 3:.1g}"
-            )
-        now = time.monotonic()
-        view.progress(trainer.steps / steps)
-        view.update(
-            step=trainer.steps,
-            reconstruction_loss=report.reconstruction,
-            kl_nats=report.kl,
-            steps_per_s=(trainer.steps - first) / (now - began),
-        )
-        if now - saved >= SAVE_EVERY_S:
-            checkpoint.save(trainer)
-            saved = now
+        return {"reconstruction_loss": report.reconstruction, "kl_nats": report.kl}
+
+    advance(trainer, trainer.config.steps, step, checkpoint, view)
 
 
 def _require_usable(reader: StreamReader) -> None:

@@ -1,11 +1,10 @@
 """All frames of a stream in memory, to train on."""
 
-import psutil
-
 from deploy.live_view import LiveView
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames
 from learners.keypoint.data import UnlabelledPool
 from s3k_dist.errors import PreflightError
+from s3k_dist.memory import available_bytes
 from s3k_dist.stream.reader import StreamReader
 
 FRAMES_A_READ = 64
@@ -14,7 +13,7 @@ MEMORY_SHARE = 0.8  # of what is free, for frames; the network needs some, too
 
 def require_memory(frames: int, frame_bytes: int) -> None:
     """Raise PreflightError unless so many frames fit into the memory that is free."""
-    needed, free = frames * frame_bytes, psutil.virtual_memory().available
+    needed, free = frames * frame_bytes, available_bytes()
     if needed > MEMORY_SHARE * free:
         raise PreflightError(
             f"{frames} frames take {needed / 1e9:.1f} GB in memory, {free / 1e9:.1f} GB are free: "

@@ -17,17 +17,6 @@ LOOK_AT_M = np.array([0.0, 0.0, 0.062])
 # Azimuth, elevation in degrees. Beyond about 40 degrees of elevation the hand hides the inserted plug.
 CAMERA_DIRECTIONS_DEG = ((22.0, 18.0), (108.0, 28.0), (196.0, 16.0), (290.0, 30.0))
 CLUTTER_RADIUS_M = (0.075, 0.17)
-
-
-@dataclass(frozen=True)
-class World:
-    """MJCF fragments: what goes under ``<asset>`` and ``<worldbody>``, and the files they name."""
-
-    asset: str
-    worldbody: str
-    files: dict[str, bytes]
-
-
 # A plug, a socket with its label, and a plug that stands upright: only their place tells them from the real ones.
 DECOYS = (
     '<geom type="cylinder" class="look" size=".0045 .011" pos="0 0 .0045" euler="90 0 0" rgba=".78 .12 .1 1"/>'
@@ -41,6 +30,15 @@ DECOYS = (
     '<geom type="cylinder" class="look" size=".0047 .0016" pos="0 0 .013" rgba=".92 .92 .9 1"/>'
     '<geom type="cylinder" class="look" size=".0025 .009" pos="0 0 .031" rgba=".85 .74 .35 1"/>',
 )
+
+
+@dataclass(frozen=True)
+class World:
+    """MJCF fragments: what goes under ``<asset>`` and ``<worldbody>``, and the files they name."""
+
+    asset: str
+    worldbody: str
+    files: dict[str, bytes]
 
 
 def build_world(seed: int, *, decoys: bool = False) -> World:

@@ -10,7 +10,7 @@ import torch
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.simulate import LabelPlan, simulate
-from deploy import train_keypoints, unlabelled
+from deploy import training_loop, unlabelled
 from deploy.checkpoint import CHECKPOINT_NAME
 from deploy.cli import main
 from learners.keypoint.trainer import KeypointTrainer, StepReport
@@ -93,7 +93,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train_keypoints, "SAVE_EVERY_S", 0.0)
+        patch.setattr(training_loop, "SAVE_EVERY_S", 0.0)
         patch.setattr(KeypointTrainer, "step", stopped_at(4))
         assert train(data, tmp_path) == 130
     assert WeightsRegistry(tmp_path).versions() == []
@@ -111,7 +111,7 @@ def test_the_checkpoint_of_another_training_is_left_alone(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train_keypoints, "SAVE_EVERY_S", 0.0)
+        patch.setattr(training_loop, "SAVE_EVERY_S", 0.0)
         patch.setattr(KeypointTrainer, "step", stopped_at(1))
         assert train(data, tmp_path) == 130
     before = (tmp_path / CHECKPOINT_NAME).read_bytes()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from deploy import train_vae
+from deploy import training_loop
 from deploy.checkpoint import CHECKPOINT_NAME
 from deploy.cli import main
 from deploy.config import load_config
@@ -133,7 +133,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train_vae, "SAVE_EVERY_S", 0.0)
+        patch.setattr(training_loop, "SAVE_EVERY_S", 0.0)
         patch.setattr(VaeTrainer, "step", stopped_at(4))
         assert train(data, tmp_path) == 130
     assert WeightsRegistry(tmp_path).versions() == []
