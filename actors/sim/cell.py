@@ -53,6 +53,7 @@ class CableCellSpec:
         cable: what is held and where it goes.
         randomisation: of each episode's start.
         decoys: plugs and sockets that are not the task's lie about.
+        rendered: False leaves the images black: for those who see by ``TrueFeatures`` alone, several times as fast.
     """
 
     cell_id: str = "cell0"
@@ -61,6 +62,7 @@ class CableCellSpec:
     cable: CableSpec = field(default_factory=CableSpec)
     randomisation: Randomisation = field(default_factory=Randomisation)
     decoys: bool = False
+    rendered: bool = True
 
 
 class CableCell:
@@ -74,12 +76,8 @@ class CableCell:
         self._spec = spec
         self._model = model = _compile(spec)
         self._data = mujoco.MjData(model)
-        try:
-            self._renderer: mujoco.Renderer | None = mujoco.Renderer(model, spec.image_px, spec.image_px)
-        except Exception as error:  # whatever the GL loader throws means the same to a person
-            raise PreflightError(
-                f"cannot render: no working OpenGL ({error}); `s3k doctor` says what to install"
-            ) from error
+        self._stopped = False
+        self._renderer = _renderer(model, spec.image_px) if spec.rendered else None
         self.cameras = cameras_of(model, spec.image_px)
         self._surroundings = Surroundings(model)
         self._rest_shape = model.qpos_spring.copy()
@@ -173,20 +171,22 @@ class CableCell:
 
     def render(self, camera: str) -> np.ndarray:
         """RGB uint8 image of one camera, shape (image_px, image_px, 3)."""
-        renderer = self._require_running()
-        renderer.update_scene(self._data, camera)
-        return np.array(renderer.render())
+        self._require_running()
+        if self._renderer is None:
+            return np.zeros((self._spec.image_px, self._spec.image_px, 3), np.uint8)
+        self._renderer.update_scene(self._data, camera)
+        return np.array(self._renderer.render())
 
     def stop(self) -> None:
         """Free the renderer."""
+        self._stopped = True
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
-    def _require_running(self) -> mujoco.Renderer:
-        if self._renderer is None:
+    def _require_running(self) -> None:
+        if self._stopped:
             raise CellError(f"cell {self.cell_id!r} was stopped")
-        return self._renderer
 
     def _gripper(self) -> GripperState:
         velocity = np.zeros(6)
@@ -230,6 +230,15 @@ def _compile(spec: CableCellSpec) -> mujoco.MjModel:
  <actuator>{cable.gantry_actuators()}</actuator>
 </mujoco>"""
     return mujoco.MjModel.from_xml_string(text, assets=world.files)
+
+
+def _renderer(model: mujoco.MjModel, image_px: int) -> mujoco.Renderer:
+    try:
+        return mujoco.Renderer(model, image_px, image_px)
+    except Exception as error:  # whatever the GL loader throws means the same to a person
+        raise PreflightError(
+            f"cannot render: no working OpenGL ({error}); `s3k doctor` says what to install"
+        ) from error
 
 
 def _quaternion(rotation_rad: np.ndarray) -> np.ndarray:
