@@ -10,6 +10,7 @@ sharply (one of four may be blocked), and only when it holds for two steps.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,7 @@ from s3k_dist.features.types import FrameFeatures
 KEYPOINTS = ("plug_tip", "plug_base", "socket")
 TIP, BASE, SOCKET = range(3)
 ACTION_SIZE = 6
+LevelName = Literal["easy", "standard", "hard"]  # how hard it is; `actors.sim.levels` has a cell for each
 
 
 class InsertionConfig(BaseModel):

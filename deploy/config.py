@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from actors.insertion import InsertionConfig
+from actors.insertion import InsertionConfig, LevelName
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
@@ -35,7 +35,8 @@ class CellsConfig(Section):
         count: cells that run side by side.
         image_px: side of the square images, each of four views.
         scene_seed: textures and clutter.
-        cable_stiffness: EI, N m^2.
+        level: of the task: easy, standard or hard; what each means: docs/experiments/levels.md.
+        cable_stiffness: EI, N m^2; like the next two, None leaves it to the level.
         cable_length_m: between the fingers and the plug.
         clearance_m: radial, between pin and hole.
     """
@@ -43,9 +44,10 @@ class CellsConfig(Section):
     count: int = Field(2, ge=1)
     image_px: int = Field(128, ge=64, multiple_of=32)
     scene_seed: int = 0
-    cable_stiffness: float = Field(6e-4, gt=0)
-    cable_length_m: float = Field(0.05, gt=0)
-    clearance_m: float = Field(0.0012, gt=0)
+    level: LevelName = "easy"
+    cable_stiffness: float | None = Field(None, gt=0)
+    cable_length_m: float | None = Field(None, gt=0)
+    clearance_m: float | None = Field(None, gt=0)
 
 
 class RecordingConfig(Section):

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,8 +11,8 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from actors.collector import CollectorSpec
-from actors.sim.cable import CableSpec
 from actors.sim.cell import CableCellSpec
+from actors.sim.levels import at_level
 from deploy.config import RunConfig
 from deploy.processes import CellProcess, KeypointProcess, PolicyProcess, ServiceProcess
 from deploy.run_folder import RunFolder
@@ -139,13 +140,16 @@ class Topology:
 
     def _cell_spec(self, cell_id: str) -> CollectorSpec:
         cells = self._config.cells
+        spec = CableCellSpec(cell_id=cell_id, image_px=cells.image_px, scene_seed=cells.scene_seed)
+        spec = at_level(spec, cells.level)
+        wanted = {
+            "free_length_m": cells.cable_length_m,
+            "bending_stiffness": cells.cable_stiffness,
+            "clearance_m": cells.clearance_m,
+        }
+        cable = replace(spec.cable, **{name: value for name, value in wanted.items() if value is not None})
         return CollectorSpec(
-            cell=CableCellSpec(
-                cell_id=cell_id,
-                image_px=cells.image_px,
-                scene_seed=cells.scene_seed,
-                cable=CableSpec(cells.cable_length_m, cells.cable_stiffness, cells.clearance_m),
-            ),
+            cell=replace(spec, cable=cable),
             task=self._config.task,
             stream=self._folder.stream,
             recordings=self._folder.recordings,

@@ -165,6 +165,13 @@ class CableCell:
         """True direction into the hole, shape (3,), unit."""
         return -self._data.site_xmat[self._sites["opening"]].reshape(3, 3)[:, 2].copy()
 
+    def possible_turn(self, angular_rad_s: np.ndarray) -> np.ndarray:
+        """What the wrist can do of an angular velocity, world frame, shape (3,): ``MAX_TILT_RAD`` is its stop."""
+        jacobian = _angular_jacobian(self._data.qpos[3:6])
+        rates = np.linalg.solve(jacobian, angular_rad_s)
+        at_stop = (np.abs(self._target_rad) >= MAX_TILT_RAD) & (rates * self._target_rad > 0)
+        return np.asarray(jacobian @ np.where(at_stop, 0.0, rates))
+
     def gripper_m(self) -> np.ndarray:
         """True position of the grasp point, shape (3,), metres."""
         return self._data.site_xpos[self._sites["grasp"]].copy()

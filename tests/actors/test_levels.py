@@ -1,11 +1,16 @@
 """Levels of the task, the cell that renders nothing, and features without a camera."""
 
+from typing import get_args
+
 import gymnasium
 import numpy as np
 import pytest
 
 import actors.sim.state_environment  # noqa: F401  registers the environment
+from actors.insertion import InsertionConfig, InsertionTask, LevelName
+from actors.rollout import Rollout
 from actors.sim.cell import CableCell, CableCellSpec
+from actors.sim.expert import ExpertPolicy
 from actors.sim.levels import LEVELS, at_level
 from actors.sim.true_features import TrueFeatures
 from s3k_dist.errors import CellError, ConfigError
@@ -60,3 +65,32 @@ def test_levels_differ_and_an_unknown_one_is_named() -> None:
     assert all(spec.image_px == 64 for spec in specs)
     with pytest.raises(ConfigError, match="no level 'harder'; there are easy, standard, hard"):
         at_level(CableCellSpec(), "harder")
+
+
+def test_every_level_of_the_configuration_has_a_cell() -> None:
+    assert tuple(LEVELS) == get_args(LevelName)
+
+
+@pytest.mark.parametrize(("level", "at_least"), [("easy", 6), ("standard", 5), ("hard", 4)])
+def test_the_expert_inserts_at_every_level(level: str, at_least: int) -> None:
+    cell = CableCell(at_level(CableCellSpec(image_px=64, rendered=False), level))
+    task = InsertionTask(InsertionConfig(), 64)
+    rollout = Rollout(cell, TrueFeatures(cell, noise_m=0.0005), task, chunk_steps=100)
+    expert = ExpertPolicy(cell)
+    outcomes = [rollout.run(expert, seed) for seed in range(6)]
+    assert sum(outcome.truly_inserted for outcome in outcomes) >= at_least
+    assert not any(outcome.false_claim for outcome in outcomes)
+    assert [len(chunk) for chunk in expert.chunks] == [outcome.steps for outcome in outcomes]
+    cell.stop()
+
+
+def test_a_wrist_at_its_stop_turns_back_only() -> None:
+    cell = CableCell(CableCellSpec(image_px=64, rendered=False))
+    cell.reset(0)
+    turn = np.array([0.5, 0.0, 0.0])
+    np.testing.assert_allclose(cell.possible_turn(turn), turn, atol=1e-9)
+    for _ in range(16):
+        cell.command(np.array([0, 0, 0, 0.5, 0, 0]))
+    assert abs(cell.possible_turn(turn)[0]) < 0.01
+    np.testing.assert_allclose(cell.possible_turn(-turn), -turn, atol=1e-9)
+    cell.stop()
