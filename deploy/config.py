@@ -109,6 +109,7 @@ class PolicyConfig(Section):
             the steps of all cells.
         normalize_observations: shift and scale each entry of the observation by the mean and deviation of those stored.
         replay_ratio: updates for each environment step.
+        max_model_lag: how many versions behind the promoted one a cell's features may be; what is older is refused.
         batch: transitions of one update.
         hidden_sizes: of actor and critics.
         gamma: discount.
@@ -128,6 +129,7 @@ class PolicyConfig(Section):
     exploration_sigma: float | tuple[tuple[float, float], ...] = 0.08
     normalize_observations: bool = False
     replay_ratio: float = Field(1.0, gt=0)
+    max_model_lag: int = Field(2, ge=0)
     batch: int = Field(256, ge=1)
     hidden_sizes: tuple[int, ...] = (256, 256)
     gamma: float = Field(0.97, gt=0, lt=1)

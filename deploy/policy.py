@@ -1,5 +1,7 @@
 """Builds the DDPG learner of a run from its folder."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from gymnasium.spaces import Box
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -8,13 +10,16 @@ from ray.rllib.utils.metrics import LEARNER_RESULTS
 from actors.insertion import ACTION_SIZE
 from actors.observation import OBSERVATION_LIMIT
 from deploy.config import RunConfig
+from deploy.model_check import ModelCheck
 from deploy.run_folder import RunFolder
 from learners.ddpg.algorithm import DDPG
 from learners.ddpg.checkpoint import latest_checkpoint
 from learners.ddpg.config import DDPGConfig
-from learners.ddpg.ingest import IngestEnvRunner
+from learners.ddpg.ingest import IngestEnvRunner, Refusals
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.schedule import schedule_value
+from s3k_dist.embeddings.encoder import ENCODER_KINDS
+from s3k_dist.weights import WeightsRegistry
 
 
 def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
@@ -47,6 +52,10 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
         .debugging(log_level="ERROR", seed=config.seed)
     )
     algorithm = settings.build_algo()
+    kind = config.task.observation
+    if kind != "state":  # the truth has no version
+        registry = WeightsRegistry(folder.encoder(kind) if kind in ENCODER_KINDS else folder.models)
+        algorithm.env_runner.inbox.require(ModelCheck(registry, policy.max_model_lag))
     checkpoint = latest_checkpoint(folder.checkpoints)
     if checkpoint is not None:
         algorithm.restore_from_path(str(checkpoint))
@@ -60,22 +69,36 @@ def actor_shape(config: RunConfig) -> ActorShape:
     return ActorShape(size, ACTION_SIZE, policy.hidden_sizes, policy.normalize_observations)
 
 
-def progress_of(algorithm: DDPG) -> dict[str, float]:
-    """How far the learner is: counters, rolling means, and the losses of the last updates; by metric name."""
+@dataclass(frozen=True)
+class PolicyProgress:
+    """How far the learner is.
+
+    Attributes:
+        numbers: counters, rolling means, and the losses of the last updates; by metric name.
+        refused: what was turned away, by cell.
+    """
+
+    numbers: dict[str, float]
+    refused: dict[str, Refusals]
+
+
+def progress_of(algorithm: DDPG) -> PolicyProgress:
+    """How far the learner is now."""
     means = algorithm.outcomes.means()
     # How the episodes went is counted where the truth is known.
     means.pop("success_rate", None)
-    progress = {
+    inbox = algorithm.env_runner.inbox
+    numbers = {
         **means,
         "env_steps": float(algorithm.env_steps),
         "updates": float(algorithm.updates),
         "pretrain_updates": float(algorithm.pretrain_updates),
         "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
-        "chunks_refused": float(sum(algorithm.replay.refused.values())),
+        "chunks_refused": float(sum(algorithm.replay.refused.values()) + sum(inbox.refused.values())),
     }
     losses = algorithm.metrics.peek((LEARNER_RESULTS, DEFAULT_MODULE_ID), default={})
     for name in ("critic_loss", "actor_loss", "bc_loss", "q_mean"):
         if name in losses:
-            progress[name] = float(losses[name])
-    return progress
+            numbers[name] = float(losses[name])
+    return PolicyProgress(numbers, inbox.refused_by_cell)

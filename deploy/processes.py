@@ -7,7 +7,7 @@ machine: the service answers robots, cells act, the policy learner learns, the k
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -22,6 +22,9 @@ from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
+
+if TYPE_CHECKING:
+    from deploy.policy import PolicyProgress
 
 # The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
@@ -171,8 +174,8 @@ class PolicyProcess:
         """Store demonstrations for good; returns the number of transitions."""
         return self._algorithm.load_demonstrations(chunks)
 
-    def advance(self, seconds: float) -> dict[str, float]:
-        """Learn for about ``seconds``; returns progress by name."""
+    def advance(self, seconds: float) -> "PolicyProgress":
+        """Learn for about ``seconds``; returns how far it is."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._algorithm.training_step()

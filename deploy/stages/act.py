@@ -5,8 +5,8 @@ that exploration leaves behind. Whoever fails is named, started anew if it is a 
 """
 
 import time
-from collections import deque
-from typing import Any
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,16 @@ from learners.ddpg.policy import save_policy
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.errors import S3KError
 
+if TYPE_CHECKING:
+    from deploy.policy import PolicyProgress
+    from learners.ddpg.ingest import Refusals
+
 EPISODE_S = 120.0
 ADVANCE_S = 1.0
 KEYPOINT_STEPS_A_CALL = 5
 WINDOW = 50
 MAX_FAILURES_IN_A_ROW = 5
+MAX_REFUSED_IN_A_ROW = 10  # chunks
 
 
 def learn_to_act(session: Session) -> None:
@@ -69,10 +74,10 @@ def _clone(session: Session, learner: Any) -> None:
         )
     transitions = topology.call(learner.load_demonstrations.remote(chunks), CALL_S)
     wanted = session.config.policy.pretrain_updates
-    progress: dict[str, float] = {"pretrain_updates": 0}
-    while progress["pretrain_updates"] < wanted:
-        progress = topology.call(learner.advance.remote(ADVANCE_S), CALL_S)
-        session.view.update(updates=progress["pretrain_updates"])
+    cloned = 0.0
+    while cloned < wanted:
+        cloned = topology.call(learner.advance.remote(ADVANCE_S), CALL_S).numbers["pretrain_updates"]
+        session.view.update(updates=cloned)
     session.view.event(f"cloned {len(chunks)} demonstrations ({transitions} steps)")
     if session.config.evaluation.cloned_episodes:
         weights, shape = topology.call(learner.weights.remote(), CALL_S)
@@ -92,6 +97,8 @@ class _Training:
         self._env_steps = 0
         self._saved_s = time.monotonic()
         self._failures = dict.fromkeys(session.topology.cells(), 0)
+        self._refused: dict[str, Counter[str]] = {}
+        self._retired: set[str] = set()
         before = [line for line in episode_lines(session.folder) if line["stage"] == "train"]
         self._episodes = len(before)
         self._truly = deque((bool(line["truly_inserted"]) for line in before), maxlen=WINDOW)
@@ -146,6 +153,8 @@ class _Training:
         self._next_episode(cell_id, cell)
 
     def _next_episode(self, cell_id: str, cell: Any) -> None:
+        if cell_id in self._retired:
+            return
         seed = self._session.seed(TRAINING_SEEDS + self._episodes)
         self._episodes += 1
         self._calls.ask(cell_id, cell.train_episode.remote(seed), EPISODE_S)
@@ -189,20 +198,37 @@ class _Training:
         weights, shape = session.topology.call(self._learner.weights.remote(), CALL_S)
         self._attach(cell_id, cell, weights, shape, list(self._failures).index(cell_id))
 
-    def _policy_learned(self, result: dict[str, float] | S3KError | None) -> None:
+    def _policy_learned(self, result: "PolicyProgress | S3KError | None") -> None:
         if isinstance(result, S3KError):
             raise result
         session = self._session
         if result is not None:
-            self._env_steps = int(result["env_steps"])
-            for name, value in result.items():
+            self._env_steps = int(result.numbers["env_steps"])
+            for name, value in result.numbers.items():
                 session.log.add(f"policy/{name}", value, self._env_steps)
-            session.view.update(env_steps=self._env_steps, updates=result["updates"])
+            session.view.update(env_steps=self._env_steps, updates=result.numbers["updates"])
+            self._name_refused(result.refused)
         if time.monotonic() - self._saved_s > session.config.policy.checkpoint_s:
             self._saved_s = time.monotonic()
             self._calls.ask("policy", self._learner.save.remote(), CALL_S)
         else:
             self._calls.ask("policy", self._learner.advance.remote(ADVANCE_S), CALL_S)
+
+    def _name_refused(self, refused: "dict[str, Refusals]") -> None:
+        """Say of whom what is refused; a cell of which nothing is taken any more gets no more episodes."""
+        for cell_id, refusals in refused.items():
+            known = self._refused.get(cell_id, Counter())
+            if set(refusals.by_reason) - set(known):
+                self._session.view.event(f"refused: {refusals.last}")
+            self._refused[cell_id] = refusals.by_reason
+            if refusals.in_a_row >= MAX_REFUSED_IN_A_ROW and cell_id not in self._retired:
+                self._retired.add(cell_id)
+                self._session.view.event(
+                    f"{cell_id} gets no more episodes: its last {refusals.in_a_row} chunks were refused"
+                )
+        if self._retired >= set(self._session.topology.cells()):
+            reasons = "; ".join(refusals.last for refusals in refused.values())
+            raise S3KError(f"what the cells send is refused: {reasons}")
 
     def _keypoints_learned(self, result: LearnerStatus | S3KError) -> None:
         session = self._session

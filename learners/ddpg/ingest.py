@@ -9,6 +9,9 @@ algo.training_step()                       # the learner's thread
 import math
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -24,6 +27,24 @@ from ray.rllib.utils.metrics import (
 from learners.ddpg.policy import PolicyWeights
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError
+
+UNNAMED = "(unnamed)"
+MAX_NAMES = 1000  # of cells that are remembered for what was refused
+
+
+@dataclass
+class Refusals:
+    """What was turned away of one cell.
+
+    Attributes:
+        by_reason: chunks, over all time.
+        in_a_row: chunks since the last one that was taken.
+        last: why the last one was refused, in words.
+    """
+
+    by_reason: Counter[str] = field(default_factory=Counter)
+    in_a_row: int = 0
+    last: str = ""
 
 
 class EpisodeInbox:
@@ -42,18 +63,27 @@ class EpisodeInbox:
         self._capacity = capacity
         self._chunks: deque[EpisodeChunk] = deque()
         self._changed = threading.Condition()
-        self._refused: Counter[str] = Counter()
+        self._refused: dict[str, Refusals] = {}
         self._dropped = 0
+        self._checks: list[Callable[[EpisodeChunk], None]] = []
+
+    def require(self, check: Callable[[EpisodeChunk], None]) -> None:
+        """Refuse every chunk, too, for which ``check`` raises EpisodeChunkError; it runs in the pushing thread."""
+        self._checks.append(check)
 
     def push(self, chunk: EpisodeChunk) -> str | None:
         """Hand in a chunk from any thread. Returns None if it was taken, else the reason why not, counted by reason."""
         try:
             chunk.check(self._observation_size, self._action_size)
+            for check in self._checks:
+                check(chunk)
         except EpisodeChunkError as error:
             with self._changed:
-                self._refused[error.reason] += 1
+                self._refuse(chunk.cell_id, error)
             return error.reason
         with self._changed:
+            if chunk.cell_id in self._refused:
+                self._refused[chunk.cell_id].in_a_row = 0
             if len(self._chunks) >= self._capacity:
                 self._chunks.popleft()
                 self._dropped += 1
@@ -78,11 +108,27 @@ class EpisodeInbox:
         with self._changed:
             return len(self._chunks)
 
+    def _refuse(self, cell_id: object, error: EpisodeChunkError) -> None:
+        # A name may be what is wrong, and nobody may fill the memory with names.
+        name = cell_id if isinstance(cell_id, str) and error.reason != "id" else UNNAMED
+        if name not in self._refused and len(self._refused) >= MAX_NAMES:
+            name = UNNAMED
+        refusals = self._refused.setdefault(name, Refusals())
+        refusals.by_reason[error.reason] += 1
+        refusals.in_a_row += 1
+        refusals.last = str(error)
+
     @property
     def refused(self) -> dict[str, int]:
         """Chunks refused, by reason."""
         with self._changed:
-            return dict(self._refused)
+            return dict(sum((refusals.by_reason for refusals in self._refused.values()), Counter[str]()))
+
+    @property
+    def refused_by_cell(self) -> dict[str, Refusals]:
+        """What was refused, by the cell that sent it; a copy."""
+        with self._changed:
+            return deepcopy(self._refused)
 
     @property
     def dropped(self) -> int:

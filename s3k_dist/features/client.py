@@ -106,12 +106,18 @@ class FeatureClient:
             FrameError: the frame cannot be used, or is larger than a message may be.
             ServiceUnavailableError: nothing answers at the address, after all retries.
             DeadlineError: no answer in ``deadline_s`` seconds.
-            ServiceError: the service answered that it cannot: no model, queue full, or its detector failed.
+            ServiceError: the service answered that it cannot: no model, queue full, or its detector failed; or it
+                answered about another frame.
         """
         asked = time.monotonic()
         request = service_pb2.ExtractRequest(frame=frame_to_proto(frame, self._encoding))
         response = self._call(lambda timeout_s: self._stub.Extract(request, timeout=timeout_s))
         features = features_from_proto(response.features)
+        if (features.cell_id, features.sequence) != (frame.cell_id, frame.sequence):
+            raise ServiceError(
+                f"the feature service at {self.address} answered with frame {features.sequence} of cell "
+                f"{features.cell_id!r}, asked about frame {frame.sequence} of cell {frame.cell_id!r}"
+            )
         self._window.add(time.monotonic() - asked)
         with self._latest_lock:
             if self._latest is None or self._latest.captured_at_ns <= features.captured_at_ns:
