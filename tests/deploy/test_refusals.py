@@ -103,6 +103,7 @@ def training(tmp_path: Path, shown: Shown) -> act._Training:
         topology=SimpleNamespace(cells=lambda: cells),
         log=SimpleNamespace(add=lambda *values: None),
         view=shown,
+        seed=lambda offset: offset,
     )
     learner = SimpleNamespace(
         advance=SimpleNamespace(remote=lambda seconds: object()), save=SimpleNamespace(remote=lambda: object())
