@@ -74,6 +74,7 @@ class Session:
         """Add an episode to the run's list; the line reaches the disk's cache before this returns."""
         line = {
             "stage": stage,
+            "episode": outcome.episode_id,
             "seed": outcome.seed,
             "steps": outcome.steps,
             "claimed": outcome.claimed,

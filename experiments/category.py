@@ -22,6 +22,15 @@ LABELLED, CPU_STEPS = 120, 10_000
 # as many labelled frames in a step as the budget has unlabelled ones, and the other way round.
 SETTINGS = {"labelled_batch": 4, "unlabelled_batch": 2, "augment": {"roll_rad": 0.35, "palette": 0.5}}
 TEST_SEED = 903
+HEADER = [
+    "labelled shoes",
+    "train, ours",
+    "train, paper",
+    "test, ours",
+    "test, paper",
+    "test, 3-D point",
+    "test, median mm",
+]
 
 
 def grid(preset: str) -> Mapping[str, Training]:
@@ -71,8 +80,7 @@ def page(results: Results) -> str:
                 "Train and test judge every view by itself; 3-D point is the point that the views agree on, seen in "
                 "each of them.",
                 table(
-                    ["labelled shoes", "train, ours", "train, paper", "test, ours", "test, paper"]
-                    + ["test, 3-D point", "test, median mm"],
+                    HEADER,
                     rows,
                 ),
                 _figure(results, size_px),

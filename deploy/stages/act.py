@@ -124,9 +124,10 @@ class _Training:
             session.view.progress(self._env_steps / wanted)
         # What is under way ends by itself: no cell is left in the middle of a motion.
         self._calls.drain(self._keep_last, EPISODE_S)
-        status = session.topology.call(session.topology.keypoint_learner().publish.remote(), CALL_S)
-        session.topology.call(session.topology.keypoint_learner().save.remote(), CALL_S)
-        show(session, status)
+        if session.config.keypoints.follow_stream:
+            status = session.topology.call(session.topology.keypoint_learner().publish.remote(), CALL_S)
+            session.topology.call(session.topology.keypoint_learner().save.remote(), CALL_S)
+            show(session, status)
         self._note_service(time.monotonic() - began_s)
 
     def _keep_last(self, name: str, result: object) -> None:
@@ -160,6 +161,8 @@ class _Training:
         self._calls.ask(cell_id, cell.train_episode.remote(seed), EPISODE_S)
 
     def _keep_seeing(self) -> None:
+        if not self._session.config.keypoints.follow_stream:
+            return
         learner = self._session.topology.keypoint_learner()
         self._calls.ask("keypoints", learner.advance.remote(KEYPOINT_STEPS_A_CALL, 1), 5 * CALL_S)
 

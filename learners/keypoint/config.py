@@ -106,6 +106,7 @@ class KeypointLearnerConfig(BaseModel):
         pool_frames: of the unlabelled stream held in memory.
         max_regression: a version is promoted only if its held-out median error is at most this factor of the served
             one's.
+        follow_stream: go on learning from the stream while the policy learns; False keeps the first version.
         trainer: the recipe.
     """
 
@@ -115,4 +116,5 @@ class KeypointLearnerConfig(BaseModel):
     publish_every: int = Field(100, ge=1)
     pool_frames: int = Field(3000, ge=1)
     max_regression: float = Field(1.05, ge=1)
+    follow_stream: bool = True
     trainer: TrainerConfig = TrainerConfig()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import insertion_seeds
+from experiments import main_job
 
 
 def summary(seed: int, success: float) -> dict[str, object]:
@@ -28,9 +28,9 @@ def test_each_run_is_a_column_and_what_is_missing_a_dash(tmp_path: Path, monkeyp
         (folder / "summary.json").write_text(json.dumps(summary(seed, success)))
         folders.append(str(folder))
     page = tmp_path / "page.md"
-    monkeypatch.setattr(insertion_seeds, "PAGE", page)
-    monkeypatch.setattr(sys, "argv", ["insertion_seeds", "--from", *folders])
-    assert insertion_seeds.main() == 0
+    monkeypatch.setattr(main_job, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["main_job", "--from", *folders])
+    assert main_job.main() == 0
     text = page.read_text()
     assert "| | seed 0 | seed 7 | paper |" in text
     assert "| success by truth, held-out episodes | 0.98 | 0.92 | > 0.95 |" in text

@@ -1,7 +1,7 @@
-"""The main job over several seeds, as a table in ``docs/experiments/insertion.md`` and a picture for the README.
+"""The main job over several seeds, as a table in ``docs/experiments/main_job.md`` and a picture for the README.
 
-python -m experiments.insertion_seeds --seeds 0 1 2            # runs them, then writes the page
-python -m experiments.insertion_seeds --from runs/a runs/b     # writes the page from runs that are there
+python -m experiments.main_job --seeds 0 1 2            # runs them, then writes the page
+python -m experiments.main_job --from runs/a runs/b     # writes the page from runs that are there
 """
 
 import argparse
@@ -16,7 +16,7 @@ from deploy.run_folder import RunFolder
 from s3k_dist.atomic import write_atomic
 from s3k_dist.folders import make_folder
 
-PAGE = Path("docs/experiments/insertion.md")
+PAGE = Path("docs/experiments/main_job.md")
 PICTURE = Path("docs/images/report.png")
 # Row, path into summary.json, format, what the paper reports (sections 6.2, 6.3 and the abstract).
 ROWS = (
@@ -67,7 +67,7 @@ def page(summaries: list[dict[str, Any]]) -> str:
     lines = [
         "# The main job over several seeds",
         "",
-        f"Made by `python -m experiments.insertion_seeds --seeds {' '.join(map(str, seeds))}`; numbers are not edited.",
+        f"Made by `python -m experiments.main_job --seeds {' '.join(map(str, seeds))}`; numbers are not edited.",
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, no GPU, {machine['os']}. "
         f"Nothing else of weight ran on it. {summaries[0]['policy']['eval_episodes']} held-out episodes a run, "
