@@ -15,6 +15,7 @@ SOCKET_HEIGHT_M, HOLE_DEPTH_M = 0.030, 0.020
 BASE_OFFSET_M = 0.013  # of the keypoint "plug base", marked by a white ring, behind the shoulder of the pin
 CABLE_LINKS = 10
 SOCKET_SIDES = 8
+MOUTH_RADIUS_M = 0.0062  # of the funnel
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,9 @@ def _plug(link: float) -> str:
 </body>"""
 
 
-def _ring(radius: float, chamfer: float = 0.0025, outer: float = 0.0105) -> str:
+def _ring(radius: float, outer: float = 0.0105) -> str:
+    # The plug's shoulder comes to rest in the funnel: with one mouth for all, a tighter hole is no shallower.
+    chamfer = MOUTH_RADIUS_M - radius
     text, thickness, height = "", outer - radius, HOLE_DEPTH_M - chamfer
     half_width = outer * np.tan(np.pi / SOCKET_SIDES) * 1.02
     face_width = (radius + chamfer) * np.tan(np.pi / SOCKET_SIDES) * 1.05
