@@ -72,6 +72,7 @@ def progress_of(algorithm: DDPG) -> dict[str, float]:
         "pretrain_updates": float(algorithm.pretrain_updates),
         "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
+        "replay_demonstrations": float(algorithm.replay.demonstration_size),
         "chunks_refused": float(sum(algorithm.replay.refused.values())),
     }
     losses = algorithm.metrics.peek((LEARNER_RESULTS, DEFAULT_MODULE_ID), default={})
