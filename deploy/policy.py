@@ -37,6 +37,7 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             bc_coefficient=policy.bc_coefficient,
             bc_q_filter=policy.bc_q_filter,
             min_demonstration_fraction=policy.demonstration_fraction,
+            demonstration_capacity=policy.demonstration_capacity,
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,
             replay_ratio=policy.replay_ratio,
