@@ -62,7 +62,7 @@ class HumanRecording:
         """Record until the person has finished, has kept as many as wanted, or is gone; returns how many were kept."""
         episode, attempt = 1, self._start(next(self._seeds))
         heard_s = self._pace.clock()
-        while self._wanted is None or self._kept < self._wanted:
+        while True:
             self._pace.begin()
             decision, share = self._desk.decision(), self._desk.twist_share()
             if decision is not None or share is not None:
@@ -76,6 +76,8 @@ class HumanRecording:
                     self._note = "nothing to keep yet: the episode begins with your first command"
                 case Decision.KEEP | Decision.DISCARD:
                     self._close(attempt, decision)
+                    if self._kept == self._wanted:
+                        break
                     episode, attempt = episode + 1, self._start(next(self._seeds))
                 case Decision.RESET:
                     self._note = "the same start once more"
