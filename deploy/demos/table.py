@@ -52,8 +52,8 @@ def print_check(path: Path) -> int:
     console = _console()
     for episode in unusable:
         for problem in episode.problems:
-            # A message that names its file already needs no other name before it.
-            named = problem if episode.episode_id in problem else f"{episode.episode_id}: {problem}"
+            # What could not be read is named by its message.
+            named = f"{episode.episode_id}: {problem}" if episode.kind else problem
             console.print(Text(named, "red" if console.is_terminal else ""), soft_wrap=True)
     console.print(_summary(found), soft_wrap=True)
     return 1 if unusable else 0
