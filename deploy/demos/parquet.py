@@ -1,5 +1,8 @@
 """Demonstrations that a configuration names, from Parquet files."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from actors.insertion import ACTION_SIZE
 from deploy.config import RunConfig
 from learners.ddpg.offline import read_episodes
@@ -40,3 +43,15 @@ def configured_demonstrations(config: RunConfig) -> list[EpisodeChunk]:
                 "expected whole episodes"
             )
     return episodes
+
+
+def under_names_of_their_own(episodes: Iterable[EpisodeChunk]) -> list[EpisodeChunk]:
+    """The same episodes; one whose name is taken gets a number: runs of one seed name their episodes alike."""
+    named: dict[str, EpisodeChunk] = {}
+    for episode in episodes:
+        name, number = episode.episode_id, 1
+        while name in named:
+            number += 1
+            name = f"{episode.episode_id}~{number}"
+        named[name] = replace(episode, episode_id=name)
+    return list(named.values())

@@ -43,7 +43,7 @@ def record_expert(config: RunConfig, root: Path, cell_id: str, episodes: int, se
         How many were recorded.
 
     Raises:
-        ConfigError: there is no such cell.
+        ConfigError: there is no such cell, or the run would not learn from more demonstrations.
         StorageError: the folder cannot be written, or another process records in this cell.
         PreflightError: nothing can be rendered here.
     """
@@ -90,6 +90,8 @@ def _collecting(config: RunConfig, root: Path, cell_id: str) -> Iterator[tuple[C
     if cell_id not in cell_ids(config):
         raise ConfigError(f"unknown cell {cell_id!r}; this run has {', '.join(cell_ids(config))}")
     folder = RunFolder(root.absolute())
+    if folder.progress().get("cloned"):
+        raise ConfigError(f"{root} has cloned its demonstrations, it would not learn from more: record with --out DIR")
     folder.create()
     save_config(folder.root, config)
     collector = Collector(collector_spec(config, folder, cell_id))

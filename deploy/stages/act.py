@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from actors.rollout import EpisodeOutcome
-from deploy.demos.parquet import configured_demonstrations
+from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
 from deploy.encoders import ready_encoder
 from deploy.processes import demonstration_ids
 from deploy.seeds import TRAINING_SEEDS
@@ -67,7 +67,7 @@ def _clone(session: Session, learner: Any) -> None:
         for cell_id, cell in topology.cells().items()
     ]
     chunks = [chunk for part in topology.call(asked, CALL_S) for chunk in part]
-    chunks += configured_demonstrations(session.config)
+    chunks = under_names_of_their_own([*chunks, *configured_demonstrations(session.config)])
     if not chunks:
         raise S3KError(
             "the keypoint model supports the success of no demonstration: it needs more labels or more training steps"

@@ -40,10 +40,14 @@ def write_episodes(path: Path, episodes: Iterable[EpisodeChunk]) -> int:
         How many steps were written.
 
     Raises:
-        StorageError: there is no step to write, or the file cannot be written.
+        StorageError: there is no step to write, two episodes have one name, or the file cannot be written.
     """
     rows: dict[str, list[Any]] = {}
+    names: set[str] = set()
     for episode in episodes:
+        if episode.episode_id in names:  # read again, they would be one
+            raise StorageError(f"two episodes are named {episode.episode_id!r}; nothing is written to {path}")
+        names.add(episode.episode_id)
         for name, values in _columns(episode).items():
             rows.setdefault(name, []).extend(values)
     if not rows:

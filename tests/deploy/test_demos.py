@@ -14,11 +14,11 @@ from actors.recording import RecordedEpisode, load_recordings, save_recording
 from deploy.cells import collector_spec
 from deploy.cli import main
 from deploy.config import load_config, read_config, save_config
-from deploy.demos.parquet import configured_demonstrations
+from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
 from deploy.demos.record import record_expert
 from deploy.processes import demonstration_ids
 from deploy.run_folder import RunFolder
-from learners.ddpg.offline import write_episodes
+from learners.ddpg.offline import read_episodes, write_episodes
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import ConfigError, StorageError
 
@@ -231,6 +231,12 @@ def test_a_recording_that_does_not_fit_the_run_is_refused(
     assert sorted((run / "recordings").iterdir()) == before
 
 
+def test_a_run_that_would_not_learn_from_more_takes_none(run: Path) -> None:
+    RunFolder(run).note(cloned=True)
+    with pytest.raises(ConfigError, match=r"has cloned its demonstrations.*record with --out DIR"):
+        record_expert(read_config(run), run, "cell0", 1, seed=None)
+
+
 def test_a_used_folder_is_no_new_one(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demos", "record", "--out", str(run)]) == 1
     assert "is not empty" in capsys.readouterr().err
@@ -253,6 +259,13 @@ def test_a_run_takes_demonstrations_from_parquet_but_for_failures(tmp_path: Path
     config = load_config("smoke", [f"policy.demonstrations={tmp_path}"])
     assert [episode.episode_id for episode in configured_demonstrations(config)] == ["good", "any"]
     assert configured_demonstrations(load_config("smoke")) == []
+
+
+def test_episodes_of_one_name_from_two_runs_stay_two(tmp_path: Path) -> None:
+    both = under_names_of_their_own([chunk("a"), chunk("b"), chunk("a", 5), chunk("a", 6)])
+    write_episodes(tmp_path / "demos.parquet", both)
+    found = {episode.episode_id: len(episode) for episode in read_episodes(tmp_path)}
+    assert found == {"a": 4, "b": 4, "a~2": 5, "a~3": 6}
 
 
 def test_a_relative_path_means_the_same_when_a_run_is_resumed_elsewhere(

@@ -63,6 +63,12 @@ def test_nothing_to_write_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_two_episodes_of_one_name_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="two episodes are named 'demo-1'"):
+        write_episodes(tmp_path / "demos.parquet", [episode(0), episode(1), episode(1)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_without_episodes_and_files_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no Parquet file in"):
         read_episodes(tmp_path)
