@@ -154,13 +154,16 @@ function build(views) {
   box.replaceChildren(...views.map((view) => {
     const each = document.createElement("div");
     each.className = "view";
-    const lines = view.axes.map(([x, y], axis) => {
-      const [plus, minus] = SHOWN[axis], tip = [50 + 36 * x, 50 + 36 * y], name = [50 + 49 * x, 50 + 49 * y];
+    // Behind them all a dark outline; what points the other way shows only while its key is down.
+    const path = ([x, y]) => `<path d="M50 50 L${(50 + 36 * x).toFixed(1)} ${(50 + 36 * y).toFixed(1)}"/>`;
+    const arrow = ([x, y], key, kind) => {
       const short = Math.hypot(x, y) < 0.3; // it points at the camera, or away
-      const path = `<path d="M50 50 L${tip[0].toFixed(1)} ${tip[1].toFixed(1)}"/>`;
-      return [`<g class="halo">${path}</g>`, `<g data-keys="${plus}${minus}">${path}${short ? "" : `<text x="${name[0].toFixed(1)}" y="${name[1].toFixed(1)}">${plus.toUpperCase()}</text>`}</g>`];
-    });
-    each.innerHTML = `<canvas width="1" height="1"></canvas><svg viewBox="0 0 100 100" aria-hidden="true">${lines.map((l) => l[0]).join("")}${lines.map((l) => l[1]).join("")}</svg><span></span>`;
+      const name = short ? "" : `<text x="${(50 + 49 * x).toFixed(1)}" y="${(50 + 49 * y).toFixed(1)}">${key.toUpperCase()}</text>`;
+      return `<g class="${kind}" data-arrow="${key}">${path([x, y])}${name}</g>`;
+    };
+    const outlines = view.axes.map((axis) => `<g class="halo">${path(axis)}</g>`);
+    const arrows = view.axes.map((axis, index) => arrow(axis, SHOWN[index][0], "plus") + arrow([-axis[0], -axis[1]], SHOWN[index][1], "minus"));
+    each.innerHTML = `<canvas width="1" height="1"></canvas><svg viewBox="0 0 100 100" aria-hidden="true">${outlines.join("")}${arrows.join("")}</svg><span></span>`;
     each.querySelector("span").textContent = view.name;
     return each;
   }));
@@ -168,7 +171,7 @@ function build(views) {
 
 function light() {
   document.querySelectorAll("[data-key]").forEach((button) => button.classList.toggle("down", held(button.dataset.key)));
-  document.querySelectorAll("[data-keys]").forEach((g) => g.classList.toggle("live", Array.from(g.dataset.keys).some(held)));
+  document.querySelectorAll("[data-arrow]").forEach((arrow) => arrow.classList.toggle("live", held(arrow.dataset.arrow)));
 }
 
 addEventListener("keydown", (event) => {
