@@ -17,6 +17,7 @@ from deploy.config import load_config, read_config, save_config
 from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
 from deploy.demos.record import record_expert
 from deploy.processes import demonstration_ids
+from deploy.run import run as start_run
 from deploy.run_folder import RunFolder
 from learners.ddpg.offline import read_episodes, write_episodes
 from s3k_dist.episodes import EpisodeChunk
@@ -296,12 +297,8 @@ def test_parquet_that_does_not_fit_the_run_is_refused(tmp_path: Path, episodes: 
         configured_demonstrations(load_config("smoke", [f"policy.demonstrations={tmp_path / 'demos.parquet'}"]))
 
 
-def test_parquet_that_is_not_there_stops_a_run_before_it_begins(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_parquet_that_is_not_there_stops_a_run_before_it_begins(tmp_path: Path) -> None:
+    config = load_config("smoke", [f"policy.demonstrations={tmp_path / 'nowhere.parquet'}"])
     with pytest.raises(StorageError, match=r"nowhere\.parquet is not a file of episodes"):
-        configured_demonstrations(load_config("smoke", [f"policy.demonstrations={tmp_path / 'nowhere.parquet'}"]))
-    arguments = ["run", "--preset", "smoke", "--out", str(tmp_path / "new")]
-    assert main([*arguments, "--set", f"policy.demonstrations={tmp_path / 'nowhere.parquet'}"]) == 1
-    assert "nowhere.parquet" in capsys.readouterr().err
+        start_run(config, tmp_path / "new")
     assert not (tmp_path / "new").exists()
