@@ -4,7 +4,7 @@ Runs in a process of its own, as a Ray actor or not; needs no ray itself. A cell
 continues its stream where the old one stopped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,18 @@ import numpy as np
 
 from actors.cell import CellObservation
 from actors.demonstrations import demonstration_chunk
+from actors.human import HumanRecording
 from actors.insertion import InsertionConfig, InsertionTask, TaskStep
-from actors.recording import Kind, RecordedEpisode, load_recordings, record_episode, save_recording
+from actors.operator import Desk, Moment
+from actors.pace import Pace
+from actors.recording import (
+    Kind,
+    RecordedEpisode,
+    append_frames,
+    load_recordings,
+    record_episode,
+    save_recording,
+)
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
 from actors.sim.cell import CableCell, CableCellSpec
 from s3k_dist.episodes import EpisodeChunk
@@ -65,16 +75,33 @@ class Collector:
         self._client: FeatureClient | None = None
         self._rollout: Rollout | None = None
         self._film: Film | None = None
+        self._desk: Desk | None = None
+        self._episodes = self._step = 0
+        self._attended = False
 
     def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
         """Record episodes, each a kind and a seed; returns the number of frames. They are safe when this returns."""
         frames = 0
         for kind, seed in episodes:
             episode = record_episode(self._cell, self._writer, kind, seed)
-            self._writer.flush()  # frames before the file that names them
-            save_recording(self._spec.recordings, episode)
+            self._save(episode)
             frames += len(episode.sequences)
         return frames
+
+    def record_human(
+        self, desk: Desk, seeds: Iterator[int], wanted: int | None = None, pace: Pace | None = None
+    ) -> int:
+        """Record what a person at ``desk`` drives and keeps; returns how many. Each is safe as soon as it is kept."""
+
+        def keep(episode: RecordedEpisode, seen: list[CellObservation]) -> None:
+            append_frames(self._writer, episode, seen)
+            self._save(episode)
+
+        return HumanRecording(self._cell, desk, seeds, keep, wanted=wanted, pace=pace).run()
+
+    def place_desk(self, desk: Desk) -> None:
+        """From now on a person at ``desk`` sees every step, and may take over while an episode is learned from."""
+        self._desk = desk
 
     def connect(self, address: str, wait_s: float = 30.0) -> None:
         """Use the feature service at ``address`` from now on.
@@ -86,7 +113,7 @@ class Collector:
             self._client.close()
         self._client = FeatureClient(address, deadline_s=self._spec.deadline_s)
         self._client.wait_ready(wait_s)
-        self._rollout = Rollout(self._cell, self._client, self._task(), self._writer, on_step=self._keep_film)
+        self._rollout = Rollout(self._cell, self._client, self._task(), self._writer, on_step=self._show)
 
     def demonstrations(self, episode_ids: Sequence[str]) -> list[EpisodeChunk]:
         """Recorded demonstrations of this cell with the served features; those that never claim are left out."""
@@ -103,13 +130,26 @@ class Collector:
         return chunks
 
     def run_episode(
-        self, policy: ActingPolicy, seed: int, *, keep_going: Callable[[], bool] = lambda: True, film: bool = False
+        self,
+        policy: ActingPolicy,
+        seed: int,
+        *,
+        keep_going: Callable[[], bool] = lambda: True,
+        film: bool = False,
+        attended: bool = False,
     ) -> tuple[EpisodeOutcome, Film | None]:
-        """One episode of the task; its frames are safe in the stream when this returns."""
+        """One episode of the task; its frames are safe in the stream when this returns.
+
+        A person may take over in an ``attended`` one, where there is a desk.
+        """
         assert self._rollout is not None, "connect() comes first"
         self._film = Film() if film else None
+        self._attended = attended
+        self._episodes += 1
+        self._step = 0
         try:
-            outcome = self._rollout.run(policy, seed, keep_going=keep_going)
+            operator = self._desk if attended else None
+            outcome = self._rollout.run(policy, seed, keep_going=keep_going, operator=operator)
         finally:
             self._writer.flush()  # also of an episode that broke off: its frames are worth learning to see from
         return outcome, self._film
@@ -133,7 +173,15 @@ class Collector:
     def _recorded(self, episode_ids: set[str]) -> list[RecordedEpisode]:
         return [episode for episode in load_recordings(self._spec.recordings) if episode.episode_id in episode_ids]
 
-    def _keep_film(self, seen: CellObservation, features: FrameFeatures, step: TaskStep) -> None:
+    def _save(self, episode: RecordedEpisode) -> None:
+        self._writer.flush()  # frames before the file that names them
+        save_recording(self._spec.recordings, episode)
+
+    def _show(self, seen: CellObservation, features: FrameFeatures, step: TaskStep) -> None:
+        if self._desk is not None:
+            phase = "open" if self._attended else "closed"
+            self._desk.show(Moment(seen, phase, self._episodes, self._step))
+        self._step += 1
         if self._film is not None:
             self._film.frames.append(seen.frame)
             self._film.features.append(features)

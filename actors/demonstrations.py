@@ -34,7 +34,7 @@ def demonstration_chunk(
         models.append(observed_version(observation, seen))
         gripper = episode.gripper(index)
         steps.append(task.begin(gripper, seen) if index == 0 else task.advance(gripper, seen))
-        if steps[-1].terminated or steps[-1].truncated:
+        if steps[-1].terminated:  # a person may take longer than the agent is given
             break
     if not steps[-1].claimed:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from actors.insertion import KEYPOINTS
-from actors.recording import RecordedEpisode
+from actors.recording import DEMONSTRATIONS, RecordedEpisode
 from s3k_dist.errors import ConfigError
 from s3k_dist.geometry.camera import Camera
 from s3k_dist.labels.store import Label
@@ -42,7 +42,7 @@ def click_labels(
     for episode in episodes:
         for step in range(len(episode.sequences)):
             if (episode.visible[step].sum(axis=0) >= len(cameras) - 1).all():
-                pools[episode.kind == "demonstration"].append((episode, step))
+                pools[episode.kind in DEMONSTRATIONS].append((episode, step))
     exploration = min(wanted // 2, len(pools[False]))
     if wanted - exploration > len(pools[True]):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Episodes recorded before there is a keypoint model: demonstrations of the expert, and exploration.
+"""Episodes recorded before there is a keypoint model: demonstrations of the expert or a person, and exploration.
 
 Frames go to the stream; what the robot did goes to one file an episode. Features and rewards are computed later, when a
 model exists, from the stream's frames (``actors.demonstrations``).
@@ -8,14 +8,14 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from actors.cell import CellObservation, GripperState
+from actors.cell import CellObservation, GripperState, InsertionTruth
 from actors.sim.cell import CableCell
 from actors.sim.expert import expert_twist
 from s3k_dist.atomic import write_atomic
@@ -23,7 +23,8 @@ from s3k_dist.errors import StorageError
 from s3k_dist.stream.record import StreamRecord
 from s3k_dist.stream.writer import StreamWriter
 
-Kind = Literal["demonstration", "noisy", "random"]
+Kind = Literal["demonstration", "noisy", "random", "human"]
+DEMONSTRATIONS: tuple[Kind, ...] = ("demonstration", "human")  # of the expert, and of a person
 EXPLORATION_STEPS = 18
 # A claim must hold, and labels must show a seated plug.
 SEATED_STEPS = 3
@@ -72,7 +73,8 @@ def record_episode(cell: CableCell, writer: StreamWriter, kind: Kind, seed: int)
     Args:
         cell: simulated: the expert reads its true state.
         writer: of the same cell.
-        kind: ``demonstration``: the expert; ``noisy``: the expert with noise; ``random``: drifting twists.
+        kind: ``demonstration``: the expert; ``noisy``: the expert with noise; ``random``: drifting twists. A person's
+            episodes (``human``) are recorded by ``actors.human``.
         seed: decides the start and the noise.
     """
     rng = np.random.default_rng((seed, 1))
@@ -88,12 +90,23 @@ def record_episode(cell: CableCell, writer: StreamWriter, kind: Kind, seed: int)
         seen.append(cell.observe())
         truths.append(cell.truth())
         seated += truths[-1].depth >= SEATED_DEPTH
-    episode_id = f"{cell.cell_id}-{kind}-{seed}"
-    for step, observation in enumerate(seen):
-        writer.append(StreamRecord(observation.frame, episode_id, step, model_version=0))
+    episode = recorded_episode(cell.cell_id, kind, seed, seen, truths, actions)
+    append_frames(writer, episode, seen)
+    return episode
+
+
+def recorded_episode(
+    cell_id: str,
+    kind: Kind,
+    seed: int,
+    seen: Sequence[CellObservation],
+    truths: Sequence[InsertionTruth],
+    actions: Sequence[np.ndarray],
+) -> RecordedEpisode:
+    """T actions and the T + 1 moments around them as an episode."""
     return RecordedEpisode(
-        episode_id=episode_id,
-        cell_id=cell.cell_id,
+        episode_id=episode_name(cell_id, kind, seed),
+        cell_id=cell_id,
         kind=kind,
         seed=seed,
         sequences=np.array([observation.frame.sequence for observation in seen]),
@@ -103,6 +116,17 @@ def record_episode(cell: CableCell, writer: StreamWriter, kind: Kind, seed: int)
         true_depth=np.array([truth.depth for truth in truths]),
         visible=np.stack([truth.visible for truth in truths]),
     )
+
+
+def episode_name(cell_id: str, kind: Kind, seed: int) -> str:
+    """Of the episode of one cell, kind and seed."""
+    return f"{cell_id}-{kind}-{seed}"
+
+
+def append_frames(writer: StreamWriter, episode: RecordedEpisode, seen: Sequence[CellObservation]) -> None:
+    """Put an episode's frames into the stream; they are safe after the writer's next flush."""
+    for step, observation in enumerate(seen):
+        writer.append(StreamRecord(observation.frame, episode.episode_id, step, model_version=0))
 
 
 def save_recording(folder: Path, episode: RecordedEpisode) -> None:
@@ -122,21 +146,28 @@ def load_recordings(folder: Path) -> list[RecordedEpisode]:
     Raises:
         StorageError: there is none, or one is damaged.
     """
-    episodes = []
-    for path in sorted(folder.glob("*.npz")):
-        try:
-            # np.load would leave a file open that it opened and then could not read.
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                stored = {field.name: file[field.name] for field in fields(RecordedEpisode)}
-        except DAMAGED as error:
-            raise StorageError(f"{path} is not a recorded episode: {' '.join(str(error).split())}") from error
-        for name in ("episode_id", "cell_id", "kind"):
-            stored[name] = str(stored[name])
-        stored["seed"] = int(stored["seed"])
-        episodes.append(RecordedEpisode(**stored))
+    episodes = [load_recording(path) for path in sorted(folder.glob("*.npz"))]
     if not episodes:
         raise StorageError(f"no recorded episodes in {folder}; `s3k collect` makes them")
     return episodes
+
+
+def load_recording(path: Path) -> RecordedEpisode:
+    """One episode.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    try:
+        # np.load would leave a file open that it opened and then could not read.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            stored = {field.name: file[field.name] for field in fields(RecordedEpisode)}
+        for name in ("episode_id", "cell_id", "kind"):
+            stored[name] = str(stored[name])
+        stored["seed"] = int(stored["seed"])
+    except DAMAGED as error:
+        raise StorageError(f"{path} is not a recorded episode: {' '.join(str(error).split())}") from error
+    return RecordedEpisode(**stored)
 
 
 def _steering(cell: CableCell, kind: Kind, rng: np.random.Generator) -> tuple[Callable[[int], np.ndarray], int]:

@@ -10,6 +10,8 @@ import numpy as np
 from actors.cell import CellObservation, SimulatedCell
 from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from actors.observation import FeatureSource, observed_through, observed_version
+from actors.operator import Operator
+from actors.pace import Pace
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.stream.record import StreamRecord
@@ -54,6 +56,7 @@ class EpisodeOutcome:
         error_m: distance of served keypoints from the truth, shape (T + 1, 3).
         latency_ms: of the feature service as the cell met it, round trip, shape (T + 1,).
         consistent: which keypoints the task trusted, shape (T + 1, 3).
+        intervened_steps: steps that a person drove.
     """
 
     episode_id: str
@@ -67,6 +70,7 @@ class EpisodeOutcome:
     error_m: np.ndarray
     latency_ms: np.ndarray
     consistent: np.ndarray
+    intervened_steps: int = 0
 
     @property
     def truly_inserted(self) -> bool:
@@ -85,6 +89,7 @@ class _Trace:
 
     steps: list[TaskStep] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
+    intervened: list[bool] = field(default_factory=list)
     models: list[int] = field(default_factory=list)
     observed: list[int] = field(default_factory=list)
     errors_m: list[np.ndarray] = field(default_factory=list)
@@ -103,6 +108,7 @@ class Rollout:
         writer: the cell's end of the stream; every frame goes there. None keeps no frames.
         chunk_steps: steps that are handed over for learning at a time.
         on_step: called after each step with the frame, its features and the task's view, for a live picture.
+        pace: of the steps that a person drives; the policy's own take as long as the cell does.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class Rollout:
         *,
         chunk_steps: int = 8,
         on_step: Callable[[CellObservation, FrameFeatures, TaskStep], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._cell = cell
         self._features = observed_through(features, cell, task.config.observation)
@@ -121,9 +128,20 @@ class Rollout:
         self._writer = writer
         self._chunk_steps = chunk_steps
         self._on_step = on_step
+        self._pace = pace or Pace()
 
-    def run(self, policy: ActingPolicy, seed: int, *, keep_going: Callable[[], bool] = lambda: True) -> EpisodeOutcome:
+    def run(
+        self,
+        policy: ActingPolicy,
+        seed: int,
+        *,
+        keep_going: Callable[[], bool] = lambda: True,
+        operator: Operator | None = None,
+    ) -> EpisodeOutcome:
         """One episode, to its end or until ``keep_going`` says no.
+
+        While ``operator`` commands, the person's action is executed in place of the policy's, handed over as such, and
+        marked.
 
         Raises:
             ServiceError: the feature service did not answer; the robot is left without command, the steps so far are
@@ -138,13 +156,17 @@ class Rollout:
             self._show(seen, features, trace)
             policy.begin_episode()
             while True:
+                self._pace.begin()
                 policy.refresh()
-                action = np.asarray(policy.act(trace.steps[-1].observation), np.float64)
+                share = operator.twist_share() if operator is not None else None
+                chosen = policy.act(trace.steps[-1].observation) if share is None else np.clip(share, -1.0, 1.0)
+                action = np.asarray(chosen, np.float64)
                 self._cell.command(action * self._cell.twist_limit)
                 seen = self._cell.observe()
                 features = self._look(trace, episode_id, seen)
                 step = self._task.advance(seen.gripper, features)
                 trace.actions.append(action)
+                trace.intervened.append(share is not None)
                 trace.steps.append(step)
                 self._show(seen, features, trace)
                 last = trace.steps[-1]
@@ -154,6 +176,8 @@ class Rollout:
                     self._submit(policy, trace, episode_id, truncated=last.truncated or stopped)
                 if over or stopped:
                     break
+                if share is not None:
+                    self._pace.rest()
         finally:
             # An episode that broke off still closes: the learner must not wait for its end.
             if trace.actions and not trace.closed:
@@ -170,6 +194,7 @@ class Rollout:
             error_m=np.stack(trace.errors_m),
             latency_ms=np.array(trace.latencies_ms),
             consistent=np.stack([step.consistent for step in trace.steps]),
+            intervened_steps=sum(trace.intervened),
         )
 
     def _look(self, trace: _Trace, episode_id: str, seen: CellObservation) -> FrameFeatures:
@@ -203,6 +228,7 @@ class Rollout:
                 policy_version=policy.version,
                 truncated=truncated and not end.terminated,
                 success=end.claimed if done else None,
+                intervened=trace.intervened[first:last],
             )
         )
         trace.sent, trace.closed = last, done
@@ -219,8 +245,12 @@ def chunk_of_steps(
     policy_version: int,
     truncated: bool,
     success: bool | None,
+    intervened: list[bool] | None = None,
 ) -> EpisodeChunk:
-    """T actions and the T + 1 moments around them, as the DDPG learner takes them; T = 0 only closes an episode."""
+    """T actions and the T + 1 moments around them, as the DDPG learner takes them; T = 0 only closes an episode.
+
+    ``intervened`` says which actions a person chose; None: nobody did.
+    """
     return EpisodeChunk(
         episode_id=episode_id,
         cell_id=cell_id,
@@ -233,4 +263,5 @@ def chunk_of_steps(
         policy_version=policy_version,
         model_versions=np.array(models, np.int64),
         success=success,
+        intervened=np.array(intervened or [False] * len(actions), bool),
     )

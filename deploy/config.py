@@ -120,6 +120,8 @@ class PolicyConfig(Section):
         demonstration_fraction: least share of demonstrations in a batch.
         actor_lr: learning rate.
         critic_lr: learning rate.
+        demonstrations: a Parquet file, or a folder of such, with more demonstrations than the recorded ones.
+        demonstration_capacity: transitions of demonstrations, interventions included, that are kept for good.
         checkpoint_s: seconds between checkpoints.
     """
 
@@ -139,7 +141,15 @@ class PolicyConfig(Section):
     demonstration_fraction: float = Field(0.2, ge=0, le=1)
     actor_lr: float = Field(3e-4, gt=0)
     critic_lr: float = Field(1e-3, gt=0)
+    demonstrations: Path | None = None
+    demonstration_capacity: int = Field(10_000, ge=1)
     checkpoint_s: float = Field(60.0, gt=0)
+
+    @field_validator("demonstrations")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # A run is resumed from wherever.
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("exploration_sigma")
     @classmethod
@@ -149,6 +159,18 @@ class PolicyConfig(Section):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
+
+
+class ControlConfig(Section):
+    """The page from which a person may take over cell0 while the policy learns.
+
+    Attributes:
+        port: of the page; none by default, 0 takes a free one.
+        address: to serve it at; only this machine by default.
+    """
+
+    port: int | None = Field(None, ge=0, le=65535)
+    address: str = "127.0.0.1"
 
 
 class EvaluationConfig(Section):
@@ -179,6 +201,7 @@ class RunConfig(Section):
     service: ServiceConfig = ServiceConfig()
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()
+    control: ControlConfig = ControlConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

@@ -42,6 +42,7 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
             bc_coefficient=policy.bc_coefficient,
             bc_q_filter=policy.bc_q_filter,
             min_demonstration_fraction=policy.demonstration_fraction,
+            demonstration_capacity=policy.demonstration_capacity,
             pretrain_updates=policy.pretrain_updates,
             learning_starts=0,
             replay_ratio=policy.replay_ratio,
@@ -95,6 +96,7 @@ def progress_of(algorithm: DDPG) -> PolicyProgress:
         "pretrain_updates": float(algorithm.pretrain_updates),
         "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
+        "replay_demonstrations": float(algorithm.replay.demonstration_size),
         "chunks_refused": float(sum(algorithm.replay.refused.values()) + sum(inbox.refused.values())),
     }
     losses = algorithm.metrics.peek((LEARNER_RESULTS, DEFAULT_MODULE_ID), default={})

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from actors.collector import Collector, CollectorSpec, Film
-from actors.recording import Kind, load_recordings
+from actors.recording import DEMONSTRATIONS, Kind, load_recordings
 from actors.rollout import EpisodeOutcome
-from deploy.config import PolicyConfig, RunConfig
+from deploy.config import ControlConfig, PolicyConfig, RunConfig
+from deploy.control.desk import ControlDesk
+from deploy.control.server import ControlServer
 from deploy.links import FixedPolicy, LearnerLink
 from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
@@ -38,6 +40,7 @@ class CellProcess:
         _settle("cell")
         self._collector = Collector(spec)
         self._link: LearnerLink | None = None
+        self._page: ControlServer | None = None
 
     def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
         """See ``Collector.record``."""
@@ -56,10 +59,19 @@ class CellProcess:
         noise, sigma = config.exploration_noise, config.exploration_sigma
         self._link = LearnerLink(learner, weights, shape, noise=noise, sigma=sigma, seed=seed)
 
+    def serve_control(self, config: ControlConfig, token: str) -> str:
+        """Let a person take over from a page; returns its address. Asked again, it goes on as it is."""
+        if self._page is None:
+            desk = ControlDesk(records=False)
+            self._page = ControlServer(desk, config.address, config.port or 0, token)
+            self._page.start()
+            self._collector.place_desk(desk)
+        return self._page.url
+
     def train_episode(self, seed: int) -> EpisodeOutcome:
-        """One episode with exploration, pushed to the learner."""
+        """One episode with exploration, pushed to the learner; a person may take over."""
         assert self._link is not None, "attach() comes first"
-        outcome, _ = self._collector.run_episode(self._link, seed)
+        outcome, _ = self._collector.run_episode(self._link, seed, attended=True)
         return outcome
 
     def evaluate_episode(
@@ -70,6 +82,8 @@ class CellProcess:
 
     def stop(self) -> None:
         """See ``Collector.stop``."""
+        if self._page is not None:
+            self._page.stop()
         self._collector.stop()
 
 
@@ -192,10 +206,10 @@ class PolicyProcess:
         save_checkpoint(self._algorithm, self._folder.checkpoints)
 
 
-def recorded_ids(folder: RunFolder, cell_id: str, kind: Kind) -> list[str]:
-    """Names of the recorded episodes of one cell and kind."""
+def demonstration_ids(folder: RunFolder, cell_id: str) -> list[str]:
+    """Names of the recorded demonstrations of one cell, the expert's and people's."""
     episodes = load_recordings(folder.recordings)
-    return [episode.episode_id for episode in episodes if (episode.cell_id, episode.kind) == (cell_id, kind)]
+    return [each.episode_id for each in episodes if each.cell_id == cell_id and each.kind in DEMONSTRATIONS]
 
 
 def _settle(role: str, threads: int | None = None) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.config import RunConfig
+from deploy.demos.parquet import configured_demonstrations
 from deploy.pictures import keep_held_out
 from deploy.report.page import build_report
+from deploy.run_folder import RunFolder
 from deploy.session import PHASES, Session, open_session
 from deploy.stages.act import learn_to_act
 from deploy.stages.evaluate import evaluate_policy
@@ -25,6 +27,8 @@ def run(config: RunConfig, root: Path) -> Path:
     Raises:
         S3KError: in one line, whatever went wrong; what was learned so far is kept.
     """
+    if not RunFolder(root).progress().get("cloned"):
+        configured_demonstrations(config)  # a file that does not fit should not cost the minutes before it is used
     with open_session(config, root, f"s3k run, {config.preset}, seed {config.seed}") as session:
         began_s = time.monotonic()
         before_s = float(session.folder.progress().get("wall_s", 0.0))

@@ -32,6 +32,11 @@ class RunFolder:
         return self.root / "recordings"
 
     @property
+    def demonstrations(self) -> Path:
+        """Parquet: what the policy was cloned from."""
+        return self.root / "demonstrations.parquet"
+
+    @property
     def labels(self) -> Path:
         """The clicks."""
         return self.root / "labels.json"

@@ -16,12 +16,11 @@ from deploy.config import RunConfig, save_config
 from deploy.live_view import LiveView
 from deploy.run_folder import RunFolder
 from deploy.run_log import RunLog
+from deploy.seeds import SEEDS_PER_RUN
 from deploy.topology import Topology
 from s3k_dist.errors import StorageError
 
 PHASES = ("record", "learn to see", "learn to act", "evaluate", "report")
-# Room for seeds: no two episodes of a run, and none of neighbouring runs, start alike.
-SEEDS_PER_RUN, TRAINING_SEEDS, HELD_OUT_SEEDS = 1_000_000, 100_000, 900_000
 
 
 @dataclass
@@ -83,6 +82,7 @@ class Session:
             "return": round(outcome.episode_return, 4),
             "policy_version": outcome.policy_version,
             "model_version": outcome.model_version,
+            "intervened_steps": outcome.intervened_steps,
             "median_error_mm": [round(1e3 * float(v), 3) for v in np.median(outcome.error_m, axis=0)],
         }
         try:

@@ -77,6 +77,7 @@ def _policy(session: Session) -> dict[str, Any]:
         "pretrain_updates": _last(series, "policy/pretrain_updates"),
         "demonstrations": session.folder.progress().get("demonstrations", 0),
         "training_episodes": by_stage["train"],
+        "intervention_rate": _driven_share(train),
         "train_success_last_50": _share(train[-LAST:], "truly_inserted"),
         "cloned_success_rate": _share(cloned, "truly_inserted"),
         "eval_episodes": len(held_out),
@@ -90,6 +91,12 @@ def _policy(session: Session) -> dict[str, Any]:
 
 def _share(lines: list[dict[str, Any]], field: str) -> float | None:
     return round(float(np.mean([bool(line[field]) for line in lines])), 4) if lines else None
+
+
+def _driven_share(lines: list[dict[str, Any]]) -> float | None:
+    """Share of all steps of the episodes that a person drove."""
+    steps = sum(line["steps"] for line in lines)
+    return round(sum(line.get("intervened_steps", 0) for line in lines) / steps, 4) if steps else None
 
 
 def _last(series: dict[str, Any], name: str) -> int:

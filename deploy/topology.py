@@ -3,16 +3,13 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from actors.collector import CollectorSpec
-from actors.sim.cell import CableCellSpec
-from actors.sim.levels import at_level
+from deploy.cells import cell_ids, collector_spec
 from deploy.config import RunConfig
 from deploy.processes import CellProcess, KeypointProcess, PolicyProcess, ServiceProcess
 from deploy.run_folder import RunFolder
@@ -67,11 +64,11 @@ class Topology:
 
     def cells(self) -> dict[str, Any]:
         """Handles of the cells by name."""
-        for index in range(self._config.cells.count):
-            self._cells.setdefault(f"cell{index}", None)
+        for cell_id in cell_ids(self._config):
+            self._cells.setdefault(cell_id, None)
         for cell_id, handle in self._cells.items():
             if handle is None:
-                self._cells[cell_id] = _start(CellProcess, self._cell_spec(cell_id))
+                self._cells[cell_id] = _start(CellProcess, collector_spec(self._config, self._folder, cell_id))
         return dict(self._cells)
 
     def restart_cell(self, cell_id: str) -> Any:
@@ -79,7 +76,7 @@ class Topology:
         old = self._cells.get(cell_id)
         if old is not None:
             ray.kill(old)
-        self._cells[cell_id] = _start(CellProcess, self._cell_spec(cell_id))
+        self._cells[cell_id] = _start(CellProcess, collector_spec(self._config, self._folder, cell_id))
         return self._cells[cell_id]
 
     def service(self, address: str | None = None) -> str:
@@ -137,24 +134,6 @@ class Topology:
             ray.wait(stopping, num_returns=len(stopping), timeout=STOP_S)
         self._cells, self._service, self._keypoints, self._policy = {}, None, None, None
         ray.shutdown()
-
-    def _cell_spec(self, cell_id: str) -> CollectorSpec:
-        cells = self._config.cells
-        spec = CableCellSpec(cell_id=cell_id, image_px=cells.image_px, scene_seed=cells.scene_seed)
-        spec = at_level(spec, cells.level)
-        wanted = {
-            "free_length_m": cells.cable_length_m,
-            "bending_stiffness": cells.cable_stiffness,
-            "clearance_m": cells.clearance_m,
-        }
-        cable = replace(spec.cable, **{name: value for name, value in wanted.items() if value is not None})
-        return CollectorSpec(
-            cell=replace(spec, cable=cable),
-            task=self._config.task,
-            stream=self._folder.stream,
-            recordings=self._folder.recordings,
-            deadline_s=self._config.service.deadline_s,
-        )
 
 
 class Calls:

@@ -42,6 +42,7 @@ class EpisodeChunk:
         policy_version: version of the weights that acted, -1 if no published weights did.
         model_versions: int, shape (T,): version of the model that made the features of each observation; 0 if none did.
         success: the task's own verdict on a finished episode; None where there is none.
+        intervened: bool, shape (T,): a person chose the action of this step; nobody did by default.
     """
 
     episode_id: str
@@ -55,6 +56,11 @@ class EpisodeChunk:
     policy_version: int
     model_versions: np.ndarray
     success: bool | None = None
+    intervened: np.ndarray = None  # type: ignore[assignment]  # its default has the length of the others
+
+    def __post_init__(self) -> None:
+        if self.intervened is None:
+            object.__setattr__(self, "intervened", np.zeros(_steps(self.rewards), dtype=bool))
 
     def __len__(self) -> int:
         """Number of steps T."""
@@ -82,12 +88,13 @@ class EpisodeChunk:
                 f"{where}: start_step must be an integer from 0 and policy_version an integer, "
                 f"got {self.start_step!r} and {self.policy_version!r}",
             )
-        steps = self.rewards.shape[0] if isinstance(self.rewards, np.ndarray) and self.rewards.ndim else 0
+        steps = _steps(self.rewards)
         for name, kinds, expected in (
             ("observations", "fiu", (steps + 1, observation_size)),
             ("actions", "fiu", (steps, action_size)),
             ("rewards", "fiu", (steps,)),
             ("model_versions", "iu", (steps,)),
+            ("intervened", "b", (steps,)),
         ):
             array = getattr(self, name)
             if not isinstance(array, np.ndarray) or array.shape != expected or array.dtype.kind not in kinds:
@@ -105,6 +112,10 @@ class EpisodeChunk:
             raise EpisodeChunkError(
                 "action_range", f"{where}: actions reach {np.abs(self.actions).max():.3g}, expected [-1, 1]"
             )
+
+
+def _steps(rewards: object) -> int:
+    return rewards.shape[0] if isinstance(rewards, np.ndarray) and rewards.ndim else 0
 
 
 def _is_integer(value: object) -> bool:

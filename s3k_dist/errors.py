@@ -14,6 +14,8 @@ S3KError
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
+├── MalformedError       a message to the control page's server that says nothing a robot could do (deploy.control)
+├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)
 └── PreflightError       this machine lacks something the run needs; says what to do about it
 """
 

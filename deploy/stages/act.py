@@ -4,6 +4,7 @@ Cells act and push steps, the service answers them, the DDPG learner learns, and
 that exploration leaves behind. Whoever fails is named, started anew if it is a cell, and holds nobody up.
 """
 
+import secrets
 import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actors.rollout import EpisodeOutcome
+from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
 from deploy.encoders import ready_encoder
-from deploy.processes import recorded_ids
-from deploy.session import PHASES, TRAINING_SEEDS, Session, episode_lines
+from deploy.processes import demonstration_ids
+from deploy.seeds import TRAINING_SEEDS
+from deploy.session import PHASES, Session, episode_lines
 from deploy.stages.evaluate import play_held_out
 from deploy.stages.see import show
 from deploy.topology import CALL_S, START_S, Calls
+from learners.ddpg.offline import write_episodes
 from learners.ddpg.policy import save_policy
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.errors import S3KError
@@ -64,14 +68,16 @@ def _clone(session: Session, learner: Any) -> None:
     topology = session.topology
     session.view.event("reading the demonstrations through the keypoint model")
     asked = [
-        cell.demonstrations.remote(recorded_ids(session.folder, cell_id, "demonstration"))
+        cell.demonstrations.remote(demonstration_ids(session.folder, cell_id))
         for cell_id, cell in topology.cells().items()
     ]
     chunks = [chunk for part in topology.call(asked, CALL_S) for chunk in part]
+    chunks = under_names_of_their_own([*chunks, *configured_demonstrations(session.config)])
     if not chunks:
         raise S3KError(
             "the keypoint model supports the success of no demonstration: it needs more labels or more training steps"
         )
+    write_episodes(session.folder.demonstrations, chunks)
     transitions = topology.call(learner.load_demonstrations.remote(chunks), CALL_S)
     wanted = session.config.policy.pretrain_updates
     cloned = 0.0
@@ -96,6 +102,7 @@ class _Training:
         self._calls = Calls()
         self._env_steps = 0
         self._saved_s = time.monotonic()
+        self._token = secrets.token_urlsafe(16)  # of the control page: the same for a cell that is started anew
         self._failures = dict.fromkeys(session.topology.cells(), 0)
         self._refused: dict[str, Counter[str]] = {}
         self._retired: set[str] = set()
@@ -151,7 +158,15 @@ class _Training:
         config = self._session.config.policy
         seed = self._session.seed(number) + self._episodes
         self._session.topology.call(cell.attach.remote(self._learner, weights, shape, config, seed), START_S)
+        if number == 0 and self._session.config.control.port is not None:
+            self._serve_control(cell_id, cell)
         self._next_episode(cell_id, cell)
+
+    def _serve_control(self, cell_id: str, cell: Any) -> None:
+        session = self._session
+        url = session.topology.call(cell.serve_control.remote(session.config.control, self._token), CALL_S)
+        session.view.event(f"take over {cell_id} at {url}")
+        session.view.update(**{f"{cell_id}, to take over": url})
 
     def _next_episode(self, cell_id: str, cell: Any) -> None:
         if cell_id in self._retired:

@@ -7,7 +7,8 @@ import numpy as np
 from actors.collector import Film
 from actors.rollout import EpisodeOutcome
 from deploy.pictures import keep_film
-from deploy.session import HELD_OUT_SEEDS, Session
+from deploy.seeds import HELD_OUT_SEEDS
+from deploy.session import Session
 from deploy.topology import START_S, Calls
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights, load_policy

@@ -218,6 +218,7 @@ class DDPG(Algorithm):
             "policy_version": self.policy_version,
             "replay_agent_size": self.replay.agent_size,
             "replay_demonstration_size": self.replay.demonstration_size,
+            "interventions_spilled": self.replay.spilled,
             "replay_open_episodes": self.replay.open_episodes,
             "chunks_refused": sum(self.replay.refused.values()),
         }

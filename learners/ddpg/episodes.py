@@ -14,8 +14,9 @@ def chunk_from_episode(episode: "SingleAgentEpisode", cell_id: str = "env") -> E
     """Read what an RLlib env runner sampled, or a demonstration.
 
     The policy version comes from ``custom_data["policy_version"]``. The feature versions come from
-    ``info["model_version"]`` of each step or the extra model output of that name. The verdict comes from
-    ``custom_data["success"]``, else from ``"success"`` or ``"is_success"`` in the last info.
+    ``info["model_version"]`` of each step or the extra model output of that name. Which steps a person drove comes from
+    the extra model output "intervened". The verdict comes from ``custom_data["success"]``, else from ``"success"`` or
+    ``"is_success"`` in the last info.
 
     Args:
         episode: its actions must be the module's, in [-1, 1], as RLlib stores them.
@@ -35,6 +36,7 @@ def chunk_from_episode(episode: "SingleAgentEpisode", cell_id: str = "env") -> E
         policy_version=int(episode.custom_data.get("policy_version", -1)),
         model_versions=_model_versions(episode, infos, steps),
         success=_success(episode, infos) if episode.is_done else None,
+        intervened=_intervened(episode, steps),
     )
 
 
@@ -51,7 +53,10 @@ def episode_from_chunk(chunk: EpisodeChunk) -> "SingleAgentEpisode":
         actions=list(chunk.actions),
         rewards=chunk.rewards.tolist(),
         infos=[{}, *({"model_version": int(version)} for version in chunk.model_versions)],
-        extra_model_outputs={"model_version": chunk.model_versions.tolist()},
+        extra_model_outputs={
+            "model_version": chunk.model_versions.tolist(),
+            "intervened": chunk.intervened.tolist(),
+        },
         terminated=chunk.terminated,
         truncated=chunk.truncated,
         t_started=chunk.start_step,
@@ -65,6 +70,12 @@ def _model_versions(episode: "SingleAgentEpisode", infos: list[dict[str, Any]], 
     if "model_version" in episode.extra_model_outputs:
         return np.asarray(episode.get_extra_model_outputs("model_version"), dtype=np.int64).reshape(steps)
     return np.array([info.get("model_version", 0) for info in infos[:steps]], dtype=np.int64)
+
+
+def _intervened(episode: "SingleAgentEpisode", steps: int) -> np.ndarray:
+    if "intervened" in episode.extra_model_outputs:
+        return np.asarray(episode.get_extra_model_outputs("intervened"), dtype=bool).reshape(steps)
+    return np.zeros(steps, dtype=bool)
 
 
 def _success(episode: "SingleAgentEpisode", infos: list[dict[str, Any]]) -> bool | None:

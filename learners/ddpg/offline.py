@@ -6,6 +6,7 @@ but for arrays of Python objects, which are pickles.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, Index
 def write_episodes(path: Path, episodes: Iterable[EpisodeChunk]) -> int:
     """Write episodes as one Parquet file, whole or not at all.
 
-    Beside RLlib's columns there are ``cell_id``, ``model_version`` of each observation, ``policy_version`` and
-    ``success``; RLlib takes them for outputs of the module.
+    Beside RLlib's columns there are ``cell_id``, ``model_version`` of each observation, ``policy_version``, ``success``
+    and ``intervened``; RLlib takes them for outputs of the module.
 
     Args:
         path: of the file.
@@ -39,10 +40,14 @@ def write_episodes(path: Path, episodes: Iterable[EpisodeChunk]) -> int:
         How many steps were written.
 
     Raises:
-        StorageError: there is no step to write, or the file cannot be written.
+        StorageError: there is no step to write, two episodes have one name, or the file cannot be written.
     """
     rows: dict[str, list[Any]] = {}
+    names: set[str] = set()
     for episode in episodes:
+        if episode.episode_id in names:  # read again, they would be one
+            raise StorageError(f"two episodes are named {episode.episode_id!r}; nothing is written to {path}")
+        names.add(episode.episode_id)
         for name, values in _columns(episode).items():
             rows.setdefault(name, []).extend(values)
     if not rows:
@@ -60,30 +65,51 @@ def read_episodes(path: Path) -> list[EpisodeChunk]:
         path: a Parquet file, or a folder with some at any depth.
 
     Raises:
-        StorageError: there is none, or one is damaged or of another layout; names it.
+        StorageError: there is none, one is damaged or of another layout, or an episode lacks steps; names it.
+    """
+    episodes, damaged = read_sound_episodes(path)
+    if damaged:
+        raise StorageError(next(iter(damaged.values())))
+    return episodes
+
+
+def read_sound_episodes(path: Path) -> tuple[list[EpisodeChunk], dict[str, str]]:
+    """Like ``read_episodes``, but what is damaged hides nothing else.
+
+    Returns:
+        The episodes that could be read, and by file or episode what is wrong with each other one.
+
+    Raises:
+        StorageError: there is no file.
     """
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if not files:
         raise StorageError(f"no Parquet file in {path}")
     episodes: list[EpisodeChunk] = []
+    damaged: dict[str, str] = {}
     # RLlib spreads the steps of an episode over several files.
     rows: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         try:
             table = pq.read_table(file)
             if ITEM in table.column_names:
-                states = (msgpack.unpackb(state.as_py(), object_hook=_array) for state in table[ITEM])
-                episodes.extend(_from_state(state) for state in states)
+                states = [msgpack.unpackb(state.as_py(), object_hook=_array) for state in table[ITEM]]
+                episodes.extend([_from_state(state) for state in states])
                 continue
             _require_columns(file, table)
             for row in table.to_pylist():
                 rows.setdefault(str(row["eps_id"]), []).append(row)
+        except StorageError as error:
+            damaged[str(file)] = str(error)
         except UNREADABLE as error:
-            raise StorageError(f"{file} is not a file of episodes: {' '.join(str(error).split())}") from error
-    try:
-        return episodes + [_from_rows(steps) for steps in rows.values()]
-    except UNREADABLE as error:
-        raise StorageError(f"{path} is not a file of episodes: {' '.join(str(error).split())}") from error
+            damaged[str(file)] = f"{file} is not a file of episodes: {' '.join(str(error).split())}"
+    for episode_id, steps in rows.items():
+        try:
+            episodes.append(_from_rows(steps))
+        except UNREADABLE as error:
+            reason = " ".join(str(error).split())
+            damaged[episode_id] = f"{path} is not a file of episodes: episode {episode_id!r}: {reason}"
+    return episodes, damaged
 
 
 def _require_columns(file: Path, table: pa.Table) -> None:
@@ -120,6 +146,7 @@ def _columns(episode: EpisodeChunk) -> dict[str, list[Any]]:
         "model_version": np.asarray(episode.model_versions, np.int64).tolist(),
         "policy_version": [episode.policy_version] * steps,
         "success": [episode.success] * steps,
+        "intervened": np.asarray(episode.intervened, bool).tolist(),
     }
 
 
@@ -129,16 +156,20 @@ def _schema(names: Iterable[str]) -> pa.Schema:
         **dict.fromkeys(("eps_id", "agent_id", "module_id", "cell_id"), pa.string()),
         **dict.fromkeys(("obs", "actions", "new_obs"), numbers),
         **dict.fromkeys(("t", "model_version", "policy_version"), pa.int64()),
-        **dict.fromkeys(("terminateds", "truncateds", "success"), pa.bool_()),
+        **dict.fromkeys(("terminateds", "truncateds", "success", "intervened"), pa.bool_()),
         "rewards": pa.float32(),
     }
     return pa.schema([(name, types[name]) for name in names])
 
 
 def _from_rows(rows: list[dict[str, Any]]) -> EpisodeChunk:
-    """The steps of one episode, in any order where they are numbered."""
+    """The steps of one episode, in any order where they are numbered; ValueError where one is missing."""
     if "t" in rows[0]:
         rows = sorted(rows, key=lambda row: int(row["t"]))
+        numbers = [int(row["t"]) for row in rows]
+        for before, number in pairwise(numbers):
+            if number != before + 1:
+                raise ValueError(f"step {number} follows step {before}, of {len(rows)} steps")
     first, last = rows[0], rows[-1]
     terminated = bool(last.get("terminateds", False))
     # Without a next observation the last one stands twice, as RLlib reads it.
@@ -155,6 +186,7 @@ def _from_rows(rows: list[dict[str, Any]]) -> EpisodeChunk:
         policy_version=int(first.get("policy_version", -1)),
         model_versions=np.asarray([row.get("model_version", 0) for row in rows], np.int64),
         success=first.get("success"),
+        intervened=np.asarray([bool(row.get("intervened")) for row in rows]),
     )
 
 
@@ -166,6 +198,7 @@ def _from_state(state: dict[str, Any]) -> EpisodeChunk:
     steps = len(actions) - lookback
     outputs = state.get("extra_model_outputs") or {}
     versions = outputs["model_version"]["data"] if "model_version" in outputs else np.zeros(len(actions))
+    intervened = outputs["intervened"]["data"] if "intervened" in outputs else np.zeros(len(actions))
     custom = state.get("custom_data") or {}
     return EpisodeChunk(
         episode_id=str(state["id_"]),
@@ -179,6 +212,7 @@ def _from_state(state: dict[str, Any]) -> EpisodeChunk:
         policy_version=int(custom.get("policy_version", -1)),
         model_versions=np.asarray(versions, np.int64)[lookback:],
         success=custom.get("success"),
+        intervened=np.asarray(intervened, bool)[lookback:],
     )
 
 

@@ -39,6 +39,7 @@ class DemonstrationReplay:
     Not thread-safe: one thread, the learner's, owns it.
 
     Attributes:
+        spilled: transitions that a person chose and for which no demonstration slot was left; they are in the ring.
         statistics: moments of every observation that was ever stored, forgotten ones included.
     """
 
@@ -83,6 +84,7 @@ class DemonstrationReplay:
         self.agent_size = 0
         self.demonstration_size = 0
         self.added = 0
+        self.spilled = 0
         self._next_ring_slot = 0
         self._max_priority = 1.0
         self._random = np.random.default_rng(seed)
@@ -108,6 +110,8 @@ class DemonstrationReplay:
     def add(self, chunk: EpisodeChunk) -> int:
         """Store what a chunk of an agent's episode completes; return how many transitions that is.
 
+        A transition whose action a person chose is a demonstration from then on, while slots for those are left.
+
         Raises:
             EpisodeChunkError: the chunk cannot be true; counted in ``refused`` by reason, nothing of it is stored.
         """
@@ -119,7 +123,7 @@ class DemonstrationReplay:
             raise
         stored = 0
         for columns in completed:
-            stored += self._store_in_ring(columns)
+            stored += self._store_by_whose_action(columns)
         return stored
 
     def add_demonstration(self, chunk: EpisodeChunk) -> int:
@@ -147,7 +151,9 @@ class DemonstrationReplay:
                 f"{self.demonstration_capacity - first} slots are left: raise demonstration_capacity above {after}"
             )
         whole = WindowAssembler(self._windows.n_step, self._windows.gamma, max_open=1)
-        self._write(np.arange(first, after), whole.extend(chunk)[0])
+        columns = whole.extend(chunk)[0]
+        del columns["intervened"]  # a demonstration is one, whoever drove
+        self._write(np.arange(first, after), columns)
         self.demonstration_size = after
         self._demonstrations[key] = None
         return len(chunk)
@@ -207,6 +213,7 @@ class DemonstrationReplay:
             "observations": self.statistics.count,
             "random": self._random.bit_generator.state,
             "refused": dict(self.refused),
+            "spilled": self.spilled,
         }
         state = {f"column_{name}": array[used] for name, array in self._columns.items()}
         state["mass"] = self._tree.mass(used).copy()
@@ -237,6 +244,7 @@ class DemonstrationReplay:
                 raise StorageError("saved replay is damaged: its columns are not those of its layout")
             added, next_ring_slot = int(meta["added"]), int(meta["next_ring_slot"])
             max_priority, refused = float(meta["max_priority"]), Counter(meta["refused"])
+            spilled = int(meta.get("spilled", 0))  # not there before people could intervene
             known = dict.fromkeys(str(key) for key in meta["demonstrations"])
             statistics = ObservationStatistics(self.observation_size)
             statistics.count = int(meta["observations"])
@@ -250,7 +258,7 @@ class DemonstrationReplay:
             raise StorageError(f"saved replay is damaged: {error}") from error
         self.demonstration_size, self.agent_size = demonstrations, agents
         self.added, self._next_ring_slot = added, next_ring_slot
-        self._max_priority, self.refused = max_priority, refused
+        self._max_priority, self.refused, self.spilled = max_priority, refused, spilled
         self._random = random
         self._demonstrations, self.statistics = known, statistics
         used = self._used_slots()
@@ -258,6 +266,18 @@ class DemonstrationReplay:
             self._columns[name][used] = array
         self._tree = SumTree(self.capacity + self.demonstration_capacity)
         self._tree.set(used, mass)
+
+    def _store_by_whose_action(self, columns: Columns) -> int:
+        columns = dict(columns)
+        persons = np.flatnonzero(columns.pop("intervened"))
+        kept = persons[: self.demonstration_capacity - self.demonstration_size]
+        self.spilled += len(persons) - len(kept)
+        if len(kept):
+            first, after = self.demonstration_size, self.demonstration_size + len(kept)
+            self._write(np.arange(first, after), {name: array[kept] for name, array in columns.items()})
+            self.demonstration_size = after
+            columns = {name: np.delete(array, kept, axis=0) for name, array in columns.items()}
+        return len(kept) + (self._store_in_ring(columns) if len(columns["reward"]) else 0)
 
     def _store_in_ring(self, columns: Columns) -> int:
         count = len(columns["reward"])

@@ -22,6 +22,7 @@ class Tail:
         actions: shape (k, action_size).
         rewards: shape (k,).
         model_versions: shape (k,).
+        intervened: bool, shape (k,).
         next_step: index within the episode of the step that must come next.
     """
 
@@ -29,6 +30,7 @@ class Tail:
     actions: np.ndarray
     rewards: np.ndarray
     model_versions: np.ndarray
+    intervened: np.ndarray
     next_step: int
 
 
@@ -56,6 +58,10 @@ class WindowAssembler:
     def extend(self, chunk: EpisodeChunk) -> list[Columns]:
         """Take a checked chunk; return the transitions it completes.
 
+        Beside the columns that the replay stores there is "intervened", bool: a person chose the transition's own
+        action. Who chose the later ones in its n-step window does not count: like any stored window, it tells what
+        followed from that action under whoever acted then.
+
         Raises:
             EpisodeChunkError: the chunk repeats or contradicts an earlier one; nothing has changed then.
         """
@@ -78,6 +84,7 @@ class WindowAssembler:
                 actions=joined.actions[known:].copy(),
                 rewards=joined.rewards[known:].copy(),
                 model_versions=joined.model_versions[known:].copy(),
+                intervened=joined.intervened[known:].copy(),
                 next_step=joined.next_step,
             )
             if len(self.open) > self.max_open:
@@ -93,7 +100,7 @@ class WindowAssembler:
             "finished": list(self.finished),
         }
         state = {"open_meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)}
-        for name in ("observations", "actions", "rewards", "model_versions"):
+        for name in ("observations", "actions", "rewards", "model_versions", "intervened"):
             rows = [getattr(tail, name) for tail in tails]
             state[f"open_{name}"] = np.concatenate(rows) if rows else np.zeros(0, np.float32)
         return state
@@ -107,12 +114,15 @@ class WindowAssembler:
         meta = json.loads(bytes(state["open_meta"]))
         tails: OrderedDict[str, Tail] = OrderedDict()
         step = row = 0
+        # A state from before there were interventions has none.
+        intervened = state.get("open_intervened", np.zeros(len(state["open_rewards"]), dtype=bool))
         for name, steps, next_step in meta["open"]:
             tails[name] = Tail(
                 observations=state["open_observations"][row : row + steps + 1],
                 actions=state["open_actions"][step : step + steps],
                 rewards=state["open_rewards"][step : step + steps],
                 model_versions=state["open_model_versions"][step : step + steps],
+                intervened=intervened[step : step + steps].astype(bool),
                 next_step=int(next_step),
             )
             step, row = step + steps, row + steps + 1
@@ -155,6 +165,7 @@ class WindowAssembler:
             "terminated_n": (terminated & (start + length == known)).astype(np.float32),
             "discount_n": (self.gamma**length).astype(np.float32),
             "model_version": steps.model_versions[:count],
+            "intervened": steps.intervened[:count],
         }
 
     def _remember_finished(self, episode_id: str) -> None:
@@ -169,9 +180,11 @@ def _join(tail: Tail | None, chunk: EpisodeChunk) -> Tail:
     actions = np.clip(np.asarray(chunk.actions, dtype=np.float32), -1.0, 1.0)
     rewards = np.asarray(chunk.rewards, dtype=np.float32)
     model_versions = np.asarray(chunk.model_versions, dtype=np.int64)
+    intervened = np.asarray(chunk.intervened, dtype=bool)
     if tail is not None:
         observations = np.concatenate((tail.observations[:-1], observations))
         actions = np.concatenate((tail.actions, actions))
         rewards = np.concatenate((tail.rewards, rewards))
         model_versions = np.concatenate((tail.model_versions, model_versions))
-    return Tail(observations, actions, rewards, model_versions, chunk.start_step + len(chunk))
+        intervened = np.concatenate((tail.intervened, intervened))
+    return Tail(observations, actions, rewards, model_versions, intervened, chunk.start_step + len(chunk))

@@ -216,3 +216,24 @@ def test_a_recorded_demonstration_becomes_a_chunk_up_to_its_claim(
     assert set(chunk.model_versions) == {6}
     assert chunk.rewards[-1] > 0.9
     assert demonstration_chunk(episode, frames, Oracle(episode, residual_px=40.0), task) is None
+
+
+def test_a_demonstration_may_take_longer_than_the_agent_is_given(
+    recorded: tuple[Path, list[RecordedEpisode]],
+) -> None:
+    """A person does not hurry."""
+    root, (episode, *_) = recorded
+    reader = read_stream(root)
+    frames = [reader.read(index).frame for index in range(len(episode.sequences))]
+    chunk = demonstration_chunk(episode, frames, Oracle(episode), InsertionTask(InsertionConfig(max_episode_s=1.0), 64))
+    assert chunk is not None
+    assert len(chunk) > 4
+    assert (chunk.terminated, chunk.truncated, chunk.success) == (True, False, True)
+
+
+def test_what_a_person_recorded_is_labelled_as_a_demonstration(
+    episodes: list[RecordedEpisode], shared_cell: CableCell
+) -> None:
+    by_hand = replace(episodes[0], kind="human")
+    labels = click_labels([by_hand], shared_cell.cameras, train=4, held_out=1, click_noise_px=0, seed=0)
+    assert len(labels) == 5

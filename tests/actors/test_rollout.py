@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors.cell import CONTROL_PERIOD_S
 from actors.insertion import InsertionConfig, InsertionTask
 from actors.observation import KEYPOINT_OBSERVATION_SIZE
+from actors.pace import Pace
 from actors.rollout import Rollout
 from actors.sim.cell import CableCell
 from actors.sim.expert import expert_twist
@@ -79,11 +81,25 @@ def idle() -> Policy:
     return Policy(lambda: np.zeros(6))
 
 
-def rollout(cell: CableCell, features: TrueKeypoints, writer: StreamWriter | None = None, **options: int) -> Rollout:
+@dataclass
+class Person:
+    """Takes over for some steps of an episode, and pushes the hand down."""
+
+    drives: set[int]
+    asked: int = 0
+
+    def twist_share(self) -> np.ndarray | None:
+        self.asked += 1
+        return np.array([0, 0, -3.0, 0, 0, 0]) if self.asked - 1 in self.drives else None
+
+
+def rollout(
+    cell: CableCell, features: TrueKeypoints, writer: StreamWriter | None = None, **options: int | Pace
+) -> Rollout:
     return Rollout(cell, features, InsertionTask(InsertionConfig(), 64), writer, **options)
 
 
-def require_consecutive(chunks: list[EpisodeChunk]) -> None:
+def require_consecutive(chunks: list[EpisodeChunk]) -> DemonstrationReplay:
     """The chunks are one episode, and only the last one ends it; a learner takes them without a word."""
     assert len({chunk.episode_id for chunk in chunks}) == 1
     due = 0
@@ -105,6 +121,7 @@ def require_consecutive(chunks: list[EpisodeChunk]) -> None:
     )
     assert sum(replay.add(chunk) for chunk in chunks) == due
     assert replay.open_episodes == 0
+    return replay
 
 
 @pytest.mark.parametrize("chunk_steps", [1, 4, 8, 100])
@@ -206,3 +223,53 @@ def test_frames_go_to_the_stream_with_their_episode_and_model(
     assert [record.step for record in records] == list(range(outcome.steps + 1))
     assert {record.episode_id for record in records} == {outcome.episode_id}
     assert [record.model_version for record in records] == list(range(1, outcome.steps + 2))
+
+
+@pytest.mark.parametrize("chunk_steps", [1, 4, 100])
+def test_a_person_who_takes_over_drives_and_what_they_do_is_kept_as_a_demonstration(
+    shared_cell: CableCell, idle: Policy, chunk_steps: int
+) -> None:
+    now_s, rests = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    person = Person({2, 3, 4, 9})
+    attended = rollout(
+        shared_cell, TrueKeypoints(shared_cell), chunk_steps=chunk_steps, pace=Pace(lambda: now_s, sleep)
+    )
+    outcome = attended.run(idle, 2, keep_going=lambda: person.asked < 14, operator=person)
+    assert outcome.steps == person.asked == 14
+    assert outcome.intervened_steps == 4
+    assert len(idle.observations) == 10, "the policy is not asked while a person drives"
+    assert rests == [CONTROL_PERIOD_S] * 4, "a person's steps take their time, the policy's do not"
+    intervened = np.concatenate([chunk.intervened for chunk in idle.chunks])
+    assert set(np.flatnonzero(intervened)) == person.drives
+    actions = np.concatenate([chunk.actions for chunk in idle.chunks])
+    np.testing.assert_array_equal(actions[intervened], np.tile([0, 0, -1, 0, 0, 0], (4, 1)))  # as executed: clipped
+    np.testing.assert_array_equal(actions[~intervened], np.zeros((10, 6)))
+
+    replay = require_consecutive(idle.chunks)
+    assert (replay.demonstration_size, replay.agent_size) == (4, 10)
+    kept = replay.get_state()
+    seen = np.concatenate([chunk.observations[:-1] for chunk in idle.chunks])
+    np.testing.assert_array_equal(kept["column_obs"][:4], seen[intervened])
+    np.testing.assert_array_equal(kept["column_next_obs"][:3], seen[3:6])
+
+
+def test_a_persons_command_moves_the_robot(shared_cell: CableCell, idle: Policy) -> None:
+    still = Pace(lambda: 0.0, lambda seconds: None)
+    person = Person({0, 1})
+    attended = rollout(shared_cell, TrueKeypoints(shared_cell), pace=still)
+    attended.run(idle, 2, keep_going=lambda: person.asked < 2, operator=person)
+    lowered_m = shared_cell.gripper_m()[2]
+    shared_cell.reset(2)
+    expected_m = 2 * CONTROL_PERIOD_S * shared_cell.twist_limit[2]
+    assert shared_cell.gripper_m()[2] - lowered_m == pytest.approx(expected_m, rel=0.35)
+
+
+def test_an_episode_without_a_person_is_marked_as_such(shared_cell: CableCell, expert: Policy) -> None:
+    outcome = rollout(shared_cell, TrueKeypoints(shared_cell)).run(expert, seed=1, operator=Person(set()))
+    assert outcome.intervened_steps == 0
+    assert not any(chunk.intervened.any() for chunk in expert.chunks)
+    assert require_consecutive(expert.chunks).demonstration_size == 0

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from learners.ddpg.offline import read_episodes
+
 DEADLINE_S = 280
 STOP_S = 30  # a run promises 10; the rest is for a busy machine
 
@@ -69,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A smoke run to its end."""
     root = tmp_path_factory.mktemp("runs") / "smoke"
     before = ray_processes()
-    output = finish("run", "--preset", "smoke", "--out", str(root))
+    output = finish("run", "--preset", "smoke", "--out", str(root), "--set", "control.port=0")
     until_gone(before)
     return root, output
 
@@ -96,13 +98,17 @@ def test_a_run_goes_through_every_part(finished):
     assert summary["service"]["p99_ms"] >= summary["service"]["p50_ms"] > 0
     assert set(summary["stream"]["cells"]) == {"cell0", "cell1"}
     assert summary["stream"]["frames"] == sum(summary["stream"]["cells"].values())
+    assert summary["policy"]["intervention_rate"] == 0
     assert "report.html" in output
+    assert "take over cell0 at http://127.0.0.1:" in output
 
 
 def test_a_run_leaves_everything_it_promises(finished):
     root, _ = finished
     for name in ("config.yaml", "report.html", "metrics.jsonl", "policy.safetensors", "labels.json", "pictures.npz"):
         assert (root / name).stat().st_size > 0, name
+    progress = json.loads((root / "progress.json").read_text())
+    assert len(read_episodes(root / "demonstrations.parquet")) == progress["demonstrations"] > 0
     assert list((root / "tensorboard").glob("events*"))
     assert list((root / "checkpoints").glob("checkpoint-*"))
     stages = {json.loads(line)["stage"] for line in (root / "episodes.jsonl").read_text().splitlines()}

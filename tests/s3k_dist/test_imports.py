@@ -28,6 +28,7 @@ def imported(code: str) -> set[str]:
         ("import deploy.config", HEAVY - {"cv2"}),
         ("import s3k_dist.weights", HEAVY),
         ("import s3k_dist.features.client", {"ray", "torch", "mujoco", "gymnasium", "pypylon", "matplotlib"}),
+        ("import deploy.demos.record, deploy.demos.table", {"ray", "torch", "gymnasium", "pypylon", "matplotlib"}),
         ("import actors.sim.cell", {"ray", "torch", "gymnasium", "pypylon", "grpc"}),
         ("import actors.sim.scenes.simulate", {"ray", "torch", "gymnasium", "pypylon", "grpc", "matplotlib"}),
         ("import learners.keypoint.trainer", {"ray", "mujoco", "gymnasium", "pypylon", "grpc"}),

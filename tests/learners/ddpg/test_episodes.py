@@ -20,6 +20,8 @@ LIES = {
     "rewards without an axis": ({"rewards": np.float32(1.0)}, "shape"),
     "pickled objects": ({"rewards": np.array([object()] * 5)}, "shape"),
     "float model versions": ({"model_versions": np.zeros(5)}, "shape"),
+    "one intervention too few": ({"intervened": np.zeros(4, bool)}, "shape"),
+    "interventions by halves": ({"intervened": np.full(5, 0.5)}, "shape"),
     "NaN observation": ({"observations": np.full((6, 3), np.nan)}, "not_finite"),
     "infinite reward": ({"rewards": np.full(5, np.inf)}, "not_finite"),
     "reward beyond float32": ({"rewards": np.full(5, 1e300)}, "not_finite"),
@@ -42,6 +44,12 @@ def test_a_lying_chunk_is_refused_with_its_reason(lie: str, make_chunk: MakeChun
     assert isinstance(caught.value, S3KError)
 
 
+def test_nobody_intervened_unless_it_is_said(make_chunk: MakeChunk) -> None:
+    chunk = make_chunk(steps=4)
+    chunk.check(3, 2)
+    np.testing.assert_array_equal(chunk.intervened, np.zeros(4, bool))
+
+
 def test_an_empty_chunk_may_only_truncate(make_chunk: MakeChunk) -> None:
     make_chunk(steps=0, start_step=4, truncated=True).check(3, 2)
     for done in ({}, {"terminated": True}):
@@ -51,7 +59,8 @@ def test_an_empty_chunk_may_only_truncate(make_chunk: MakeChunk) -> None:
 
 @pytest.mark.parametrize("success", [True, False, None])
 def test_a_chunk_survives_the_way_through_an_rllib_episode(success: bool | None, make_chunk: MakeChunk) -> None:
-    chunk = make_chunk("through", steps=4, start_step=8, terminated=True, success=success)
+    driven = np.array([False, True, True, False])
+    chunk = make_chunk("through", steps=4, start_step=8, terminated=True, success=success, intervened=driven)
     returned = chunk_from_episode(episode_from_chunk(chunk), chunk.cell_id)
     for name, value in chunk.__dict__.items():
         np.testing.assert_array_equal(getattr(returned, name), value, err_msg=name)

@@ -13,7 +13,7 @@ from ray.rllib.offline.offline_env_runner import OfflineSingleAgentEnvRunner
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 
 from learners.ddpg.episodes import episode_from_chunk
-from learners.ddpg.offline import read_episodes, write_episodes
+from learners.ddpg.offline import read_episodes, read_sound_episodes, write_episodes
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import StorageError
 
@@ -21,6 +21,7 @@ OBSERVATION_SIZE, ACTION_SIZE = 3, 1
 
 
 def episode(number: int, steps: int = 6, *, terminated: bool = True, success: bool | None = True) -> EpisodeChunk:
+    """A person drove some steps of every second one."""
     rng = np.random.default_rng(number)
     return EpisodeChunk(
         episode_id=f"demo-{number}",
@@ -34,11 +35,12 @@ def episode(number: int, steps: int = 6, *, terminated: bool = True, success: bo
         policy_version=-1,
         model_versions=np.full(steps, 7),
         success=success,
+        intervened=rng.random(steps) < 0.5 * (number % 2),
     )
 
 
 def assert_same(first: EpisodeChunk, second: EpisodeChunk) -> None:
-    for name in ("observations", "actions", "rewards", "model_versions"):
+    for name in ("observations", "actions", "rewards", "model_versions", "intervened"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), name)
     for name in ("episode_id", "cell_id", "terminated", "truncated", "start_step", "policy_version", "success"):
         assert getattr(first, name) == getattr(second, name), name
@@ -61,6 +63,12 @@ def test_nothing_to_write_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_two_episodes_of_one_name_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="two episodes are named 'demo-1'"):
+        write_episodes(tmp_path / "demos.parquet", [episode(0), episode(1), episode(1)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_without_episodes_and_files_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no Parquet file in"):
         read_episodes(tmp_path)
@@ -70,6 +78,30 @@ def test_a_folder_without_episodes_and_files_of_another_kind_are_refused_by_name
     (tmp_path / "other.parquet").write_bytes(b"PAR1 but torn")
     with pytest.raises(StorageError, match=r"other\.parquet is not a file of episodes"):
         read_episodes(tmp_path)
+
+
+def test_an_episode_that_lacks_a_step_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    write_episodes(tmp_path / "demos.parquet", [episode(0), episode(1)])
+    table = pq.read_table(tmp_path / "demos.parquet")
+    pq.write_table(table.filter(np.arange(len(table)) != 8), tmp_path / "demos.parquet")
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 but torn")
+    sound, damaged = read_sound_episodes(tmp_path)
+    assert [one.episode_id for one in sound] == ["demo-0"]
+    assert_same(sound[0], episode(0))
+    assert set(damaged) == {"demo-1", str(tmp_path / "torn.parquet")}
+    assert "step 3 follows step 1" in damaged["demo-1"]
+    with pytest.raises(StorageError, match=r"torn\.parquet is not a file of episodes"):
+        read_episodes(tmp_path)
+    (tmp_path / "torn.parquet").unlink()
+    with pytest.raises(StorageError, match="episode 'demo-1': step 3 follows step 1"):
+        read_episodes(tmp_path)
+
+
+def test_files_from_before_people_could_intervene_are_read(tmp_path: Path) -> None:
+    write_episodes(tmp_path / "demos.parquet", [episode(1)])
+    table = pq.read_table(tmp_path / "demos.parquet").drop_columns(["intervened"])
+    pq.write_table(table, tmp_path / "demos.parquet")
+    assert not read_episodes(tmp_path)[0].intervened.any()
 
 
 def test_compressed_pickles_are_refused_with_advice(tmp_path: Path) -> None:

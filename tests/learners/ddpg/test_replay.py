@@ -1,7 +1,9 @@
 """What comes out of the replay is what the cells experienced, and no demonstration is forgotten."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learners.ddpg.outcomes import EpisodeOutcomes
 from learners.ddpg.replay import DemonstrationReplay
 from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
 from s3k_dist.errors import ConfigError, PreflightError, StorageError
@@ -54,6 +57,7 @@ def cut(chunk: EpisodeChunk, borders: list[int]) -> list[EpisodeChunk]:
             start_step=start,
             policy_version=chunk.policy_version,
             model_versions=chunk.model_versions[start:end],
+            intervened=chunk.intervened[start:end],
         )
         for start, end in pairwise(edges)
         if end > start
@@ -371,3 +375,104 @@ def test_statistics_are_of_all_that_was_stored_and_survive_a_restart(make_chunk:
         mean, deviation = known.statistics.moments()
         np.testing.assert_allclose(mean, seen.mean(axis=0), rtol=1e-5)
         np.testing.assert_allclose(deviation, seen.std(axis=0), rtol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    driven=st.lists(st.booleans(), min_size=1, max_size=12),
+    n_step=st.integers(1, 5),
+    terminated=st.booleans(),
+    cuts=st.sets(st.integers(1, 11)),
+)
+def test_a_persons_steps_are_demonstrations_however_the_episode_is_cut(
+    driven: list[bool], n_step: int, terminated: bool, cuts: set[int]
+) -> None:
+    """Each transition goes by its own action; its windows are those of the undivided episode, across the border."""
+    steps = len(driven)
+    random = np.random.default_rng(steps)
+    whole = EpisodeChunk(
+        episode_id="helped",
+        cell_id="c",
+        observations=random.normal(size=(steps + 1, 3)).astype(np.float32),
+        actions=random.uniform(-1, 1, (steps, 2)).astype(np.float32),
+        rewards=random.normal(size=steps).astype(np.float32),
+        terminated=terminated,
+        truncated=not terminated,
+        start_step=0,
+        policy_version=0,
+        model_versions=np.arange(steps),
+        intervened=np.array(driven),
+    )
+    replay, alone = make_replay(n_step=n_step), make_replay(n_step=n_step)
+    pieces = cut(whole, sorted(border for border in cuts if border < steps))
+    assert sum(replay.add(piece) for piece in pieces) == steps
+    alone.add(replace(whole, intervened=np.zeros(steps, bool)))
+    assert (replay.demonstration_size, replay.agent_size) == (sum(driven), steps - sum(driven))
+    rows, undivided = stored(replay), stored(alone)
+    order = np.concatenate([np.flatnonzero(driven), np.flatnonzero(~np.array(driven))])
+    for name, column in undivided.items():
+        np.testing.assert_array_equal(rows[name], column[order], err_msg=name)
+
+
+def test_a_persons_steps_stay_when_the_ring_has_turned_and_are_drawn_as_demonstrations(make_chunk: MakeChunk) -> None:
+    replay = make_replay(capacity=20)
+    driven = np.array([False, True, True, False, False])
+    replay.add(make_chunk("helped", steps=5, truncated=True, intervened=driven))
+    kept = replay.get_state()["column_obs"][:2].copy()
+    for number in range(10):
+        replay.add(make_chunk(f"own-{number}", steps=5, truncated=True))
+    assert replay.demonstration_size == 2
+    np.testing.assert_array_equal(replay.get_state()["column_obs"][:2], kept)
+    sample = replay.sample(1, 8, demonstration_fraction=0.5, exactly=True)
+    assert sample.columns["is_demo"].sum() == 4
+    for row in sample.columns["obs"][sample.columns["is_demo"]]:
+        assert row.tolist() in kept.tolist()
+
+
+def test_interventions_without_room_go_into_the_ring_and_are_counted(make_chunk: MakeChunk) -> None:
+    replay = make_replay(demonstration_capacity=3)
+    assert replay.add(make_chunk("helped", steps=5, truncated=True, intervened=np.ones(5, bool))) == 5
+    assert (replay.demonstration_size, replay.agent_size, replay.spilled) == (3, 2, 2)
+    restored = make_replay(demonstration_capacity=3)
+    restored.set_state(replay.get_state())
+    assert restored.spilled == 2
+
+
+def test_who_drove_survives_a_checkpoint_in_the_middle_of_an_episode(make_chunk: MakeChunk) -> None:
+    whole = make_chunk("helped", steps=6, truncated=True, intervened=np.array([0, 0, 1, 1, 0, 1], bool))
+    first, second = cut(whole, [4])
+    straight, stopped, resumed = make_replay(), make_replay(), make_replay()
+    straight.add(first)
+    stopped.add(first)
+    resumed.set_state(stopped.get_state())
+    older = {name: array for name, array in stopped.get_state().items() if name != "open_intervened"}
+    before = make_replay()
+    before.set_state(older)  # as it was saved before there were interventions
+    for replay in (straight, resumed, before):
+        replay.add(second)
+    assert straight.demonstration_size == resumed.demonstration_size == 3
+    assert before.demonstration_size == 1
+    for name, array in straight.get_state().items():
+        np.testing.assert_array_equal(resumed.get_state()[name], array, err_msg=name)
+
+
+def test_the_intervention_rate_counts_steps_of_the_last_episodes(make_chunk: MakeChunk) -> None:
+    outcomes = EpisodeOutcomes(window=2)
+    assert "intervention_rate" not in outcomes.means()
+    outcomes.record(make_chunk("a", steps=10, truncated=True, intervened=np.ones(10, bool)), 1)
+    assert outcomes.means()["intervention_rate"] == 1.0
+    outcomes.record(make_chunk("b", steps=4, intervened=np.array([0, 1, 1, 0], bool)), 1)
+    resumed = EpisodeOutcomes(window=2)
+    resumed.set_state(json.loads(json.dumps(outcomes.get_state())))
+    for one in (outcomes, resumed):
+        one.record(make_chunk("b", steps=2, start_step=4, truncated=True), 1)
+        assert one.means()["intervention_rate"] == 12 / 16
+        one.record(make_chunk("c", steps=8, truncated=True), 1)
+        assert one.means()["intervention_rate"] == 2 / 14
+
+
+def test_outcomes_saved_before_people_could_intervene_are_read() -> None:
+    outcomes = EpisodeOutcomes(window=2)
+    windows = {"episode_return_mean": [1.0], "episode_len_mean": [5.0], "success_rate": [], "policy_lag_mean": []}
+    outcomes.set_state({"windows": windows, "running": [["a", [0.5, 3]]], "episodes": 1})
+    assert outcomes.means() == {"episode_return_mean": 1.0, "episode_len_mean": 5.0}

@@ -1,0 +1,1 @@
+"""A web page from which a person drives a cell."""

@@ -1,0 +1,1 @@
+"""Demonstrations: recorded, listed, checked, and taken from files."""
