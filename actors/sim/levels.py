@@ -28,7 +28,7 @@ class Level:
 LEVELS: Mapping[str, Level] = {  # by `LevelName`
     "easy": Level(CableSpec(), Randomisation()),
     "standard": Level(
-        CableSpec(free_length_m=0.07, bending_stiffness=1e-4, clearance_m=0.0008),
+        CableSpec(free_length_m=0.07, bending_stiffness=1e-4, clearance_m=0.0007, friction=0.3),
         Randomisation(bend_rad=np.radians(55.0), socket_m=0.03, gripper_m=0.015, tilt_rad=np.radians(15.0)),
     ),
     "hard": Level(
