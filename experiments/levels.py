@@ -22,7 +22,7 @@ from actors.sim.expert import ExpertPolicy
 from actors.sim.levels import LEVELS, at_level
 from actors.sim.true_features import TrueFeatures
 from deploy.links import FixedPolicy
-from experiments.cloning import clone
+from experiments.cloning import UPDATES, clone
 from experiments.machine import machine
 from experiments.pages import number, table
 from s3k_dist.atomic import write_atomic
@@ -55,13 +55,16 @@ class LevelResult:
     machine: str
 
 
-def measure(level: str, demonstrations: int = DEMONSTRATIONS, episodes: int = EPISODES) -> LevelResult:
+def measure(
+    level: str, demonstrations: int = DEMONSTRATIONS, episodes: int = EPISODES, updates: int = UPDATES
+) -> LevelResult:
     """Demonstrate and clone; the observation is of true keypoints with noise.
 
     Args:
         level: of ``LEVELS``.
         demonstrations: to clone.
         episodes: that each cloned policy is judged by.
+        updates: of cloning.
 
     Raises:
         S3KError: the expert succeeds too rarely to demonstrate.
@@ -81,7 +84,7 @@ def measure(level: str, demonstrations: int = DEMONSTRATIONS, episodes: int = EP
             )
         rates = []
         for seed in SEEDS:
-            policy = FixedPolicy(*clone(kept, seed))
+            policy = FixedPolicy(*clone(kept, seed, updates))
             rates.append(fmean(_play(_rollout(cell, seed=1 + seed), policy, episodes)))
     finally:
         cell.stop()
@@ -99,6 +102,7 @@ def page(results: dict[str, LevelResult]) -> str:
                 f"{cable.bending_stiffness:g}",
                 f"{1e3 * cable.free_length_m:.0f}",
                 f"{1e3 * cable.clearance_m:.1f}",
+                f"{cable.friction:g}",
                 f"{math.degrees(spread.bend_rad):.0f}",
                 f"{math.degrees(cable.hole_tilt_rad):.0f} ± {math.degrees(spread.hole_rad):.0f}",
                 f"± {1e3 * spread.socket_m:.0f}",
@@ -109,7 +113,17 @@ def page(results: dict[str, LevelResult]) -> str:
                 f"({', '.join(f'{100 * rate:.0f}' for rate in result.cloned_success)})",
             ]
         )
-    header = ["level", "EI, N m²", "cable, mm", "clearance, mm", "bend, ±°", "hole leans, °", "socket, mm", "decoys"]
+    header = [
+        "level",
+        "EI, N m²",
+        "cable, mm",
+        "clearance, mm",
+        "friction",
+        "bend, ±°",
+        "hole leans, °",
+        "socket, mm",
+        "decoys",
+    ]
     header += ["expert", "its steps", "cloned (by seed)"]
     machines = sorted({result.machine for result in results.values()})
     parts = [
