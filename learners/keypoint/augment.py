@@ -19,7 +19,7 @@ def augment(
     """Warped, cropped and recoloured images, and the cameras that would have taken them."""
     batch, views, size = images.shape[:3]
     flat = images.flatten(0, 1)
-    if config.roll_rad == config.log_zoom == config.shift_px == 0 and config.crop == 1:
+    if config.roll_rad == config.log_zoom == config.log_stretch == config.shift_px == 0 and config.crop == 1:
         taken = normalised(flat)
     else:
         # A multiple of 32: the network halves the resolution five times.
@@ -41,11 +41,17 @@ def _draw(
 ) -> CameraWarp:
     """A warp for each image; of a plain one a shift by whole pixels that leaves the crop inside the image."""
     shape = tuple(plain.shape)
-    warp = CameraWarp.random(shape, max_roll_rad=config.roll_rad, max_log_zoom=config.log_zoom, generator=generator)
+    warp = CameraWarp.random(
+        shape,
+        max_roll_rad=config.roll_rad,
+        max_log_zoom=config.log_zoom,
+        max_log_stretch=config.log_stretch,
+        generator=generator,
+    )
     shift = _uniform((*shape, 2), generator) * (spare_px / 2 + shift_px) - spare_px / 2
     return CameraWarp(
         warp.roll_rad.masked_fill(plain, 0.0),
-        warp.zoom.masked_fill(plain, 1.0),
+        warp.zoom.masked_fill(plain[..., None], 1.0),
         torch.where(plain[..., None], shift.round().clamp(-spare_px, 0), shift),
     )
 

@@ -1,6 +1,6 @@
 """Camera-exact augmentation: image warps that are themselves a change of camera.
 
-Rolling a camera, changing its focal length and shifting its principal point move pixels by an affine map, whatever the
+Rolling a camera, changing its focal lengths and shifting its principal point move pixels by an affine map, whatever the
 scene. So a warped image has an exact camera, and a label stays geometrically true in it.
 """
 
@@ -21,12 +21,12 @@ class CameraWarp:
 
     Attributes:
         roll_rad: rotation of the camera about its optical axis.
-        zoom: factor on the focal length.
+        zoom: factors on the focal lengths, across and down the image; two that differ stretch it.
         shift_px: of the principal point.
     """
 
     roll_rad: Float[Tensor, "..."]
-    zoom: Float[Tensor, "..."]
+    zoom: Float[Tensor, "... 2"]
     shift_px: Float[Tensor, "... 2"]
 
     @classmethod
@@ -36,17 +36,21 @@ class CameraWarp:
         *,
         max_roll_rad: float = math.pi,
         max_log_zoom: float = 0.25,
+        max_log_stretch: float = 0.0,
         max_shift_px: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> "CameraWarp":
-        """Uniform in roll, in the logarithm of zoom and in shift, each within plus or minus its bound."""
+        """Uniform in roll, in the logarithms of zoom and of width over height, and in shift, each within plus or minus
+        its bound."""
 
         def uniform(*size: int) -> Tensor:
             return 2 * torch.rand(size, generator=generator, device=None if generator is None else generator.device) - 1
 
-        return cls(
-            max_roll_rad * uniform(*shape), torch.exp(max_log_zoom * uniform(*shape)), max_shift_px * uniform(*shape, 2)
-        )
+        roll, log_zoom = max_roll_rad * uniform(*shape), max_log_zoom * uniform(*shape, 1).expand(*shape, 2)
+        if max_log_stretch:
+            log_stretch = max_log_stretch / 2 * uniform(*shape, 1)
+            log_zoom = log_zoom + torch.cat([log_stretch, -log_stretch], -1)
+        return cls(roll, torch.exp(log_zoom), max_shift_px * uniform(*shape, 2))
 
     @property
     def _spin(self) -> Float[Tensor, "... 2 2"]:
@@ -57,7 +61,7 @@ class CameraWarp:
         """The map ``[A | b]`` from pixels of the cameras to pixels of the warped cameras."""
         focal, principal = cameras.intrinsics[..., :2, :2], cameras.intrinsics[..., :2, 2]
         # Conjugated by the focal lengths, so that it is a roll for pixels that are not square, too.
-        linear = self.zoom[..., None, None] * (focal @ self._spin.to(focal.dtype) @ torch.linalg.inv(focal))
+        linear = self.zoom[..., :, None] * (focal @ self._spin.to(focal.dtype) @ torch.linalg.inv(focal))
         offset = principal + self.shift_px - (linear @ principal[..., None])[..., 0]
         return torch.cat([linear, offset[..., None]], dim=-1)
 
@@ -69,7 +73,7 @@ class CameraWarp:
         roll[..., :2, :2] = spin
         roll[..., 2, 2] = 1
         intrinsics = cameras.intrinsics.clone()
-        intrinsics[..., :2, :2] = self.zoom[..., None, None].to(dtype) * cameras.intrinsics[..., :2, :2]
+        intrinsics[..., :2, :2] = self.zoom[..., :, None].to(dtype) * cameras.intrinsics[..., :2, :2]
         intrinsics[..., :2, 2] = cameras.intrinsics[..., :2, 2] + self.shift_px
         distortion = cameras.distortion.clone()
         # (p2, p1) turns with the camera; the radial terms do not notice.

@@ -21,15 +21,15 @@ def camera(distortion: tuple[float, ...] = (0, 0, 0, 0, 0), fy: float = 90.0) ->
     return Cameras.stack([one])
 
 
-def warp(roll: float, log_zoom: float, u: float, v: float) -> CameraWarp:
+def warp(roll: float, log_zoom: float, u: float, v: float, log_stretch: float = 0.0) -> CameraWarp:
     return CameraWarp(
         torch.tensor([roll], dtype=torch.float64),
-        torch.tensor([math.exp(log_zoom)], dtype=torch.float64),
+        torch.tensor([[math.exp(log_zoom + log_stretch), math.exp(log_zoom - log_stretch)]], dtype=torch.float64),
         torch.tensor([[u, v]], dtype=torch.float64),
     )
 
 
-warps = st.builds(warp, st.floats(-3, 3), st.floats(-0.3, 0.3), st.floats(-8, 8), st.floats(-8, 8))
+warps = st.builds(warp, st.floats(-3, 3), st.floats(-0.3, 0.3), st.floats(-8, 8), st.floats(-8, 8), st.floats(-0.3, 0.3))
 points = st.lists(st.tuples(*[st.floats(-0.2, 0.2)] * 3), min_size=1, max_size=4).map(
     lambda p: torch.tensor(p, dtype=torch.float64)
 )
@@ -54,7 +54,7 @@ def test_unwarp_undoes_warp(warp, points):
 
 
 @pytest.mark.parametrize(
-    "settings", [(0, 0, 0, 0), (0.4, 0, 0, 0), (0, 0.2, 0, 0), (0, 0, 3.3, -2.6), (-1.1, 0.1, 4, 5)]
+    "settings", [(0, 0, 0, 0), (0.4, 0, 0, 0), (0, 0.2, 0, 0), (0, 0, 3.3, -2.6), (-1.1, 0.1, 4, 5), (0.3, 0, 1, 2, 0.2)]
 )
 def test_images_move_as_pixels_do(settings):
     centre = torch.tensor([[[36.3, 27.8]]], dtype=torch.float64)
@@ -73,3 +73,16 @@ def blob(centre: torch.Tensor) -> torch.Tensor:
 def centroid(image: torch.Tensor) -> torch.Tensor:
     grid = torch.arange(SIZE, dtype=torch.float64)
     return torch.stack([(image * grid[None, :]).sum(), (image * grid[:, None]).sum()]) / image.sum()
+
+
+def test_a_stretch_changes_width_over_height_within_its_bound_and_nothing_is_drawn_for_none():
+    def random(stretch: float) -> CameraWarp:
+        return CameraWarp.random((500,), max_log_stretch=stretch, generator=torch.Generator().manual_seed(0))
+
+    still, stretched = random(0.0), random(0.4)
+    torch.testing.assert_close(still.zoom[:, 0], still.zoom[:, 1])
+    torch.testing.assert_close(stretched.roll_rad, still.roll_rad)
+    ratio = (stretched.zoom[:, 0] / stretched.zoom[:, 1]).log()
+    assert -0.4 <= ratio.min() < -0.35
+    assert 0.35 < ratio.max() <= 0.4
+    torch.testing.assert_close(stretched.zoom.log().mean(-1), still.zoom.log().mean(-1))
