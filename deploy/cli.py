@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.commands import tune
 from deploy.interrupt import INTERRUPTED, stop_on_signals
 from s3k_dist.errors import ConfigError, S3KError
 
@@ -127,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("dataset", type=Path, metavar="DIR", help="a data set or the folder of a run")
     exporting.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="exchange folder; new or empty")
     exporting.set_defaults(command=_export)
+    tune.add(commands)
     return parser
 
 

@@ -19,8 +19,17 @@ from learners.ddpg.schedule import schedule_value
 
 def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
     """The DDPG learner, fed by cells, where it left off if it ran before."""
+    algorithm = algorithm_config(config).build_algo()
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    if checkpoint is not None:
+        algorithm.restore_from_path(str(checkpoint))
+    return algorithm
+
+
+def algorithm_config(config: RunConfig) -> DDPGConfig:
+    """Settings of a learner without environment, fed by cells."""
     policy = config.policy
-    settings = (
+    return (
         DDPGConfig()
         .environment(
             observation_space=Box(-OBSERVATION_LIMIT, OBSERVATION_LIMIT, (config.task.observation_size,), np.float32),
@@ -46,11 +55,6 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )
-    algorithm = settings.build_algo()
-    checkpoint = latest_checkpoint(folder.checkpoints)
-    if checkpoint is not None:
-        algorithm.restore_from_path(str(checkpoint))
-    return algorithm
 
 
 def actor_shape(config: RunConfig) -> ActorShape:

@@ -1,0 +1,1 @@
+"""The ``s3k`` command's parts: each adds its own."""
