@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
         write_page(results, options.docs)
 
 
-def _measure(options: argparse.Namespace, results: "Results") -> None:  # type: ignore[name-defined]  # noqa: F821
+def _measure(options: argparse.Namespace, results: "Results") -> None:  # type: ignore[name-defined]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import ray
     import torch

@@ -27,6 +27,7 @@ AS_DDPG: Mapping[str, Any] = {
     "actor_lr": 1e-3,
     "twin_critic": False,
 }
+AS_LOOP: Mapping[str, Any] = {**AS_DDPG, "actor_lr": 3e-4, "critic_lr": 3e-4, "actor_delay": 2}
 
 
 @dataclass(frozen=True)
@@ -231,12 +232,13 @@ class RLlibSAC:
         self._algorithm.stop()
 
 
-OURS, OURS_TD3, OURS_DDPG = "ours", "ours as TD3", "ours as DDPG"
+OURS, OURS_TD3, OURS_DDPG, OURS_LOOP = "ours", "ours as TD3", "ours as DDPG", "ours as the single file"
 SB3_TD3, SB3_DDPG, LOOP, SAC = "SB3 TD3", "SB3 DDPG", "single-file DDPG", "RLlib SAC"
 CONTESTANTS: Mapping[str, Callable[[Task], Contestant]] = {
     OURS: Ours,
     OURS_TD3: lambda task: Ours(task, **AS_TD3),
     OURS_DDPG: lambda task: Ours(task, **AS_DDPG),
+    OURS_LOOP: lambda task: Ours(task, **AS_LOOP),
     SB3_TD3: lambda task: StableBaselines(task, "TD3"),
     SB3_DDPG: lambda task: StableBaselines(task, "DDPG"),
     LOOP: SingleFile,

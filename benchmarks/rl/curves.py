@@ -120,7 +120,14 @@ def run_curve(name: str, *, quick: bool) -> dict[str, Any] | None:
     took = {"wall_s": time.monotonic() - began_wall, "cpu_s": time.process_time() - began_cpu}
     episodes = [episode for episode in recorder.episodes if episode["step"] <= env_steps]
     print(f"{name}: {env_steps} steps, {took['wall_s']:.0f} s")
-    return {"task": task_name, "contestant": who, "seed": int(seed), "env_steps": env_steps, "episodes": episodes, **took}
+    return {
+        "task": task_name,
+        "contestant": who,
+        "seed": int(seed),
+        "env_steps": env_steps,
+        "episodes": episodes,
+        **took,
+    }
 
 
 DEMONSTRATED_SETTINGS: Mapping[str, Any] = {

@@ -24,7 +24,7 @@ class SingleFileDDPG:
     ) -> None:
         self._env, self._batch, self._gamma, self._learning_starts = env, batch, gamma, learning_starts
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  what Stable-Baselines3's buffer draws from
+        np.random.seed(seed)  # what Stable-Baselines3's buffer draws from
         env.action_space.seed(seed)
         space = env.action_space
         assert isinstance(space, gym.spaces.Box)
@@ -83,9 +83,7 @@ class SingleFileDDPG:
                 action = (action + SIGMA * self._scale * torch.randn_like(action))[0].numpy()
             action = action.clip(self._low, self._high)
         following, reward, terminated, truncated, _ = self._env.step(action)
-        self._replay.add(
-            self._observation, following, action, np.array([reward]), np.array([terminated]), [{}]
-        )
+        self._replay.add(self._observation, following, action, np.array([reward]), np.array([terminated]), [{}])
         self._observation = self._env.reset()[0] if terminated or truncated else following
         self.env_steps += 1
 

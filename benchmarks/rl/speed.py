@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.rl.bare import BareOurs, BareTD3, random_batches
 from benchmarks.rl.contestants import BATCH, CONTESTANTS, Contestant, Task, skipped
@@ -52,7 +53,13 @@ def measure_speed(plan: SpeedPlan) -> dict[str, Any]:
     finally:
         for contestant in contestants.values():
             contestant.close()
-    return {"updates": _plain(updates), "env_steps": _plain(steps), "skipped": missing, "rounds": plan.rounds}
+    return {
+        "updates": _plain(updates),
+        "env_steps": _plain(steps),
+        "mflop": {BARE_OURS: _mflop(BareOurs), BARE_TD3: _mflop(BareTD3)},
+        "skipped": missing,
+        "rounds": plan.rounds,
+    }
 
 
 def _updates(contestants: Mapping[str, Contestant], count: int) -> dict[str, Callable[[], object]]:
@@ -77,6 +84,16 @@ def _steps(contestants: Mapping[str, Contestant], count: int) -> dict[str, Calla
         name: lambda contestant=contestant: contestant.step(count)  # type: ignore[misc]
         for name, contestant in contestants.items()
     }
+
+
+def _mflop(bare: type[BareOurs] | type[BareTD3]) -> float:
+    """Of matrix products in one update, 10^6; the mean of two, since TD3's actor moves at every second."""
+    shape = ActorShape(OBSERVATION_SIZE, ACTION_SIZE)
+    networks, batches = bare(shape), random_batches(2, BATCH, OBSERVATION_SIZE, ACTION_SIZE)
+    with FlopCounterMode(display=False) as counted:
+        for batch in batches:
+            networks.update(batch)
+    return float(counted.get_total_flops()) / 2 / 1e6
 
 
 def _plain(rates: Mapping[str, Rates]) -> dict[str, Any]:

@@ -90,8 +90,11 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
         return [(self.actor, self.target_actor), (self.critics, self.target_critics)]
 
     def forward_target(self, batch: dict[str, Any]) -> dict[str, Float[Tensor, "B"]]:
-        """Slow value of the slow actor's action, "next_value" after one step and "next_value_n" after n, where the batch
-        has "next_obs_n"; the lower of two critics (TD3)."""
+        """Slow value of the slow actor's action; the lower of two critics (TD3).
+
+        Returns:
+            "next_value" after one step, and where the batch has "next_obs_n", "next_value_n" after n.
+        """
         names = ["next_value", "next_value_n"] if "next_obs_n" in batch else ["next_value"]
         with torch.no_grad():
             observation = torch.cat([batch[name.replace("value", "obs")] for name in names])
