@@ -63,7 +63,7 @@ def _figure(shares: Mapping[str, float], count: int) -> Figure:
         axes.set_axis_off()
         axes.text(0, 0.5, "Too few trials, or all the same.", color=LIGHT["muted"], transform=axes.transAxes)
         return figure
-    names = list(reversed(shares))
+    names = list(shares)[::-1]
     bars = axes.barh(names, [shares[name] for name in names], color=LIGHT["truth"], height=0.62)
     axes.bar_label(bars, [f"{shares[name]:.0%}" for name in names], padding=4, color=LIGHT["muted"], size=9.5)
     axes.spines["bottom"].set_visible(False)

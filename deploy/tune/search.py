@@ -26,7 +26,6 @@ from deploy.tune.demonstrations import kept_demonstrations
 from deploy.tune.importance import write_importance
 from deploy.tune.report import best_first, describe, write_table
 from deploy.tune.space import defaults, searched, with_settings
-from deploy.tune.trial import train_trial
 from deploy.tune.trials import Trial, TrialFolder
 from learners.ddpg.offline import read_episodes
 from s3k_dist.errors import S3KError
@@ -87,7 +86,10 @@ def _run(config: SearchConfig, folder: Path, ended: list[Trial], broken_off: lis
 
 def _train(settings: dict[str, Any], search: Mapping[str, Any], folder: str) -> None:
     """What Tune runs in a process of its own for each trial."""
+    # Here, since the search itself needs neither.
     import torch
+
+    from deploy.tune.trial import train_trial
 
     torch.set_num_threads(1)
     config = SearchConfig.model_validate(search)
