@@ -24,8 +24,21 @@ from s3k_dist.weights import WeightsRegistry
 
 def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
     """The DDPG learner, fed by cells, where it left off if it ran before."""
+    algorithm = algorithm_config(config).build_algo()
+    kind = config.task.observation
+    if kind != "state":  # the truth has no version
+        registry = WeightsRegistry(folder.encoder(kind) if kind in ENCODER_KINDS else folder.models)
+        algorithm.env_runner.inbox.require(ModelCheck(registry, config.policy.max_model_lag))
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    if checkpoint is not None:
+        algorithm.restore_from_path(str(checkpoint))
+    return algorithm
+
+
+def algorithm_config(config: RunConfig) -> DDPGConfig:
+    """Settings of a learner without environment, fed by cells."""
     policy = config.policy
-    settings = (
+    return (
         DDPGConfig()
         .environment(
             observation_space=Box(-OBSERVATION_LIMIT, OBSERVATION_LIMIT, (config.task.observation_size,), np.float32),
@@ -52,15 +65,6 @@ def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )
-    algorithm = settings.build_algo()
-    kind = config.task.observation
-    if kind != "state":  # the truth has no version
-        registry = WeightsRegistry(folder.encoder(kind) if kind in ENCODER_KINDS else folder.models)
-        algorithm.env_runner.inbox.require(ModelCheck(registry, policy.max_model_lag))
-    checkpoint = latest_checkpoint(folder.checkpoints)
-    if checkpoint is not None:
-        algorithm.restore_from_path(str(checkpoint))
-    return algorithm
 
 
 def actor_shape(config: RunConfig) -> ActorShape:

@@ -47,7 +47,7 @@ def expert_twist(cell: CableCell) -> np.ndarray:
 class ExpertPolicy:
     """Implements ``ActingPolicy``: drives a cell by its true state, and keeps the steps that it is handed."""
 
-    version = 0
+    version = -1
 
     def __init__(self, cell: CableCell) -> None:
         self._cell = cell

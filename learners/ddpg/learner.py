@@ -21,6 +21,7 @@ from learners.ddpg.module import DDPGModule
 Batch = dict[str, Tensor]
 
 GRADIENT_STEPS = "gradient_steps"
+OF_N_STEPS = ("reward_n", "next_obs_n", "terminated_n", "discount_n")
 TORCH_RANDOM_STATE = "torch_random_state"
 CUDA_RANDOM_STATE = "cuda_random_state"
 
@@ -102,6 +103,8 @@ class DDPGLearner(TorchLearner):
             # Copied: what comes from another process is read-only memory, which torch cannot wrap.
             name: torch.tensor(column, device=self.device)
             for name, column in source.policy_batches[DEFAULT_MODULE_ID].items()
+            # Nor is it looked at n steps ahead for a loss that does not count.
+            if self.config.lambda_n > 0.0 or name not in OF_N_STEPS
         }
         rows = len(columns["obs"])
         for start in range(0, rows, minibatch_size):
@@ -112,22 +115,53 @@ class DDPGLearner(TorchLearner):
         return self.metrics.reduce()
 
     def _uncompiled_update(self, batch: dict[str, Batch], **kwargs: Any) -> tuple[Any, Any, Any]:
-        forward = self.module.forward_train(batch)
+        # Between the actor's own steps nothing but its part of the priorities is asked of it.
+        forward = self.module.forward_train(batch, with_actor=self._moves_actor or self.config.lambda_actor > 0.0)
         losses = self.compute_losses(fwd_out=forward, batch=batch)
         gradients = self.compute_gradients(losses)
         self.apply_gradients(self.postprocess_gradients(gradients))
         return forward, losses, {}
+
+    @property
+    def _moves_actor(self) -> bool:
+        """Whether the actor is learning in this step, too."""
+        return bool(self.gradient_steps % self.config.actor_delay == 0)
 
     def compute_loss_for_module(
         self, *, module_id: str, config: Any, batch: Batch, fwd_out: dict[str, Tensor]
     ) -> Tensor:
         """Critic loss plus, every ``actor_delay`` steps, actor loss: the two share no parameters."""
         target = loss.bellman_target(batch["reward"], config.gamma, batch["terminated"], fwd_out["next_value"])
-        target_n = loss.bellman_target(
-            batch["reward_n"], batch["discount_n"], batch["terminated_n"], fwd_out["next_value_n"]
-        )
+        target_n = None
+        if "next_value_n" in fwd_out:
+            target_n = loss.bellman_target(
+                batch["reward_n"], batch["discount_n"], batch["terminated_n"], fwd_out["next_value_n"]
+            )
         critic = loss.critic_loss(fwd_out["values"], target, target_n, batch["weights"], config.lambda_n)
+        td_error = (fwd_out["values"][0] - target).detach()
+        self._priorities.append(
+            loss.priorities(
+                td_error,
+                fwd_out.get("action_gradient"),
+                batch["is_demo"],
+                config.lambda_actor,
+                config.priority_epsilon,
+                config.demonstration_bonus,
+            )
+        )
+        terms = {
+            "critic_loss": critic.detach(),
+            "q_mean": fwd_out["values"].detach().mean(),
+            "td_error_abs_mean": td_error.abs().mean(),
+            "demonstration_share": batch["is_demo"].float().mean(),
+        }
+        self._terms.append(terms)
+        if not self._moves_actor:
+            return critic
+        return critic + self._actor_loss(config, batch, fwd_out, terms)
 
+    def _actor_loss(self, config: Any, batch: Batch, fwd_out: dict[str, Tensor], terms: Batch) -> Tensor:
+        """Cloning plus policy gradient; adds what is logged of them to ``terms``."""
         is_demo = batch["is_demo"]
         demonstrations = is_demo.sum()
         cloned = is_demo
@@ -137,36 +171,17 @@ class DDPGLearner(TorchLearner):
         actor = config.bc_coefficient * cloning
         if not self.cloning_only:
             actor = actor + loss.policy_gradient_loss(fwd_out["action"], fwd_out["action_gradient"])
-
-        td_error = (fwd_out["values"][0] - target).detach()
-        self._priorities.append(
-            loss.priorities(
-                td_error,
-                fwd_out["action_gradient"],
-                is_demo,
-                config.lambda_actor,
-                config.priority_epsilon,
-                config.demonstration_bonus,
-            )
-        )
-        self._terms.append(
-            {
-                "critic_loss": critic.detach(),
-                "actor_loss": -fwd_out["policy_value"].mean(),
-                "bc_loss": cloning.detach(),
-                "bc_share": cloned.sum() / demonstrations.clamp(min=1),
-                "q_mean": fwd_out["values"].detach().mean(),
-                "td_error_abs_mean": td_error.abs().mean(),
-                "demonstration_share": is_demo.float().mean(),
-            }
-        )
-        return critic if self.gradient_steps % config.actor_delay else critic + actor
+        terms["actor_loss"] = -fwd_out["policy_value"].mean()
+        terms["bc_loss"] = cloning.detach()
+        terms["bc_share"] = cloned.sum() / demonstrations.clamp(min=1)
+        return actor
 
     def compute_gradients(self, loss_per_module: dict[str, Tensor], **kwargs: Any) -> dict[Hashable, Tensor]:
         """Gradients by parameter; those the loss does not reach are left out."""
-        for optimizer in self._optimizer_parameters:
-            optimizer.zero_grad(set_to_none=True)
-        sum(loss_per_module.values(), torch.zeros((), device=self.device)).backward()
+        # What the optimisers' own zero_grad does, without their bookkeeping.
+        for parameter in self._networks:
+            parameter.grad = None
+        torch.autograd.backward(list(loss_per_module.values()))
         return {ref: parameter.grad for ref, parameter in self._params.items() if parameter.grad is not None}
 
     def postprocess_gradients(self, gradients_dict: dict[Hashable, Tensor]) -> dict[Hashable, Tensor]:
@@ -176,7 +191,7 @@ class DDPGLearner(TorchLearner):
             gradients = {ref: gradients_dict[ref] for ref in refs if ref in gradients_dict}
             if not gradients:
                 continue
-            norm = nn.utils.get_total_norm(gradients.values())
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
             if not torch.isfinite(norm):
                 self.metrics.log_value((DEFAULT_MODULE_ID, "skipped_gradients_lifetime"), 1, reduce="lifetime_sum")
                 optimizer.zero_grad(set_to_none=True)
@@ -196,10 +211,11 @@ class DDPGLearner(TorchLearner):
         self.gradient_steps += 1
 
     def _log_update(self, rows: int) -> None:
-        """Log the mean of each term over the gradient steps of this update, and the priorities."""
-        names = list(self._terms[0])
-        means = torch.stack([torch.stack([terms[name] for name in names]) for terms in self._terms]).mean(dim=0)
-        self.metrics.log_dict(dict(zip(names, means.tolist(), strict=True)), key=DEFAULT_MODULE_ID, window=1)
+        """Log the mean of each term over the gradient steps of this update that have it, and the priorities."""
+        names = dict.fromkeys(name for terms in self._terms for name in terms)
+        means = [torch.stack([terms[name] for terms in self._terms if name in terms]).mean() for name in names]
+        logged = dict(zip(names, torch.stack(means).tolist(), strict=True))
+        self.metrics.log_dict(logged, key=DEFAULT_MODULE_ID, window=1)
         self.metrics.log_value(
             (DEFAULT_MODULE_ID, TD_ERROR_KEY), torch.cat(self._priorities).cpu().numpy(), reduce="item_series"
         )

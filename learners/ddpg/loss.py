@@ -22,12 +22,17 @@ def bellman_target(
 def critic_loss(
     values: Float[Tensor, "C B"],
     target: Float[Tensor, "B"],
-    target_n: Float[Tensor, "B"],
+    target_n: Float[Tensor, "B"] | None,
     weights: Float[Tensor, "B"],
     lambda_n: float,
 ) -> Float[Tensor, ""]:
-    """L_1 + lambda_n L_n (DDPGfD), summed over critics; importance weights multiply the squared errors."""
-    squared = (values - target).square() + lambda_n * (values - target_n).square()
+    """L_1 + lambda_n L_n (DDPGfD), summed over critics; importance weights multiply the squared errors.
+
+    Without ``target_n`` it is L_1 alone.
+    """
+    squared = (values - target).square()
+    if target_n is not None:
+        squared = squared + lambda_n * (values - target_n).square()
     return (weights * squared).mean(dim=-1).sum()
 
 
@@ -67,17 +72,18 @@ def q_filter(demonstrated_value: Float[Tensor, "B"], policy_value: Float[Tensor,
 
 def priorities(
     td_error: Float[Tensor, "B"],
-    action_gradient: Float[Tensor, "B act"],
+    action_gradient: Float[Tensor, "B act"] | None,
     demonstration: Bool[Tensor, "B"],
     lambda_actor: float,
     epsilon: float,
     epsilon_demonstration: float,
 ) -> Float[Tensor, "B"]:
-    """p = delta^2 + lambda_3 |grad_a Q|^2 + eps + eps_D (DDPGfD), before the exponent."""
-    squared_gradient = action_gradient.square().sum(dim=-1)
-    return (
-        td_error.square()
-        + lambda_actor * squared_gradient
-        + epsilon
-        + epsilon_demonstration * demonstration.to(td_error)
-    ).to(torch.float32)
+    """p = delta^2 + lambda_3 |grad_a Q|^2 + eps + eps_D (DDPGfD), before the exponent.
+
+    The action gradient may be missing where lambda_3 is 0.
+    """
+    priority = td_error.square()
+    if lambda_actor > 0.0:
+        assert action_gradient is not None
+        priority = priority + lambda_actor * action_gradient.square().sum(dim=-1)
+    return (priority + epsilon + epsilon_demonstration * demonstration.to(td_error)).to(torch.float32)

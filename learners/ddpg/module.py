@@ -60,22 +60,18 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
         self.env_steps = t or 0
         return self._forward_inference(batch)
 
-    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        next_value, next_value_n = self.forward_target(batch)
-        action = self.actor(batch["obs"])
+    def _forward_train(self, batch: dict[str, Any], *, with_actor: bool = True, **kwargs: Any) -> dict[str, Any]:
         observation = self.actor.normalizer(batch["obs"])
-        # Differentiating with respect to a leaf leaves the critic's own parameters out of the backward pass.
-        leaf = action.detach().requires_grad_()
-        policy_value = self.critics[0](observation, leaf)
-        (action_gradient,) = torch.autograd.grad(policy_value.sum(), leaf)
-        return {
-            "values": torch.stack([critic(observation, batch["actions"]) for critic in self.critics]),
-            "next_value": next_value,
-            "next_value_n": next_value_n,
-            "action": action,
-            "policy_value": policy_value.detach(),
-            "action_gradient": action_gradient,
-        }
+        out = {"values": torch.stack([critic(observation, batch["actions"]) for critic in self.critics])}
+        out.update(self.forward_target(batch))
+        if with_actor:
+            action = self.actor(batch["obs"])
+            # Differentiating with respect to a leaf leaves the critic's own parameters out of the backward pass.
+            leaf = action.detach().requires_grad_()
+            policy_value = self.critics[0](observation, leaf)
+            (action_gradient,) = torch.autograd.grad(policy_value.sum(), leaf)
+            out.update(action=action, policy_value=policy_value.detach(), action_gradient=action_gradient)
+        return out
 
     def make_target_networks(self) -> None:
         """Copy the networks; the copies follow by averaging only."""
@@ -93,18 +89,22 @@ class DDPGModule(TorchRLModule, InferenceOnlyAPI, TargetNetworkAPI):
         """(network, its slow copy), for actor and critics."""
         return [(self.actor, self.target_actor), (self.critics, self.target_critics)]
 
-    def forward_target(self, batch: dict[str, Any]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-        """Slow value of the slow actor's action after one step and after n; the lower of two critics (TD3)."""
+    def forward_target(self, batch: dict[str, Any]) -> dict[str, Float[Tensor, "B"]]:
+        """Slow value of the slow actor's action; the lower of two critics (TD3).
+
+        Returns:
+            "next_value" after one step, and where the batch has "next_obs_n", "next_value_n" after n.
+        """
+        names = ["next_value", "next_value_n"] if "next_obs_n" in batch else ["next_value"]
         with torch.no_grad():
-            observation = torch.cat((batch["next_obs"], batch["next_obs_n"]))
+            observation = torch.cat([batch[name.replace("value", "obs")] for name in names])
             action = self.target_actor(observation)
             if (sigma := self.model_config["target_noise"]) > 0.0:
                 noise = (sigma * torch.randn_like(action)).clamp(-2.5 * sigma, 2.5 * sigma)
                 action = (action + noise).clamp(-1.0, 1.0)
             observation = self.actor.normalizer(observation)
             values = torch.stack([critic(observation, action) for critic in self.target_critics])
-            one_step, n_step = values.amin(dim=0).chunk(2)
-            return one_step, n_step
+            return dict(zip(names, values.amin(dim=0).chunk(len(names)), strict=True))
 
 
 def require_boxes(observation_space: gym.Space, action_space: gym.Space) -> None:

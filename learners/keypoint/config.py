@@ -11,8 +11,8 @@ class AugmentConfig(BaseModel):
     Attributes:
         roll_rad: camera roll, plus or minus. Fixed cameras roll little in life; more only costs capacity.
         log_zoom: logarithm of the focal length's factor, plus or minus.
-        log_stretch: logarithm of width over height, plus or minus, as pixels that are not square have it: for a category,
-            whose next member has other proportions.
+        log_stretch: logarithm of width over height, plus or minus, as pixels that are not square have it: for a
+            category, whose next member has other proportions.
         shift_px: of the principal point, plus or minus, at 128 px (scales with the image).
         crop: share of the image's side that a training image shows, in steps of 32 px: the network sees the same scene
             at a fraction of the cost.

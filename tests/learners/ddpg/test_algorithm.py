@@ -131,6 +131,36 @@ def test_cells_push_and_the_learner_learns_and_publishes(build: BuildAlgorithm, 
     )
 
 
+@pytest.mark.parametrize("lambda_actor", [0.0, 0.1])
+def test_a_delayed_actor_moves_at_every_second_step_and_the_critics_at_each(
+    lambda_actor: float, build: BuildAlgorithm, make_chunk: MakeChunk
+) -> None:
+    algorithm = build(actor_delay=2, lambda_n=0.0, lambda_actor=lambda_actor)
+    push(algorithm, make_chunk(steps=9, terminated=True))
+    algorithm.training_step()
+    for step in range(4):
+        before = weights(algorithm)
+        algorithm._learn(1)
+        moved = {name for name, array in weights(algorithm).items() if not np.array_equal(array, before[name])}
+        assert any(name.startswith("critics.") for name in moved)
+        assert any(name.startswith("actor.") for name in moved) == (step % 2 == 0)
+    learner = algorithm.metrics.peek(("learners", "default_policy"))
+    # The last step moved the critics alone; what the actor's last one logged is there still.
+    assert all(np.isfinite(learner[name]) for name in ("critic_loss", "actor_loss", "q_mean"))
+
+
+def test_a_long_return_of_no_weight_is_not_looked_at(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
+    learned = []
+    for n_step in (2, 5):
+        algorithm = build(lambda_n=0.0, n_step=n_step)
+        push(algorithm, make_chunk(steps=9, terminated=True))
+        algorithm.training_step()
+        for _ in range(3):
+            algorithm._learn(1)
+        learned.append(weights(algorithm))
+    assert_equal(*learned)
+
+
 def test_a_chunk_that_contradicts_another_is_counted_not_fatal(build: BuildAlgorithm, make_chunk: MakeChunk) -> None:
     algorithm = build()
     push(algorithm, make_chunk(steps=5))

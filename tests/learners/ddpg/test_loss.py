@@ -32,6 +32,14 @@ def test_importance_weights_multiply_the_squared_errors() -> None:
     torch.testing.assert_close(loss.critic_loss(values, target, target_n, weights, lambda_n=0.5), by_row)
 
 
+def test_without_a_long_return_the_loss_is_that_of_one_step() -> None:
+    values, target, target_n, weights = torch.randn(2, ROWS), torch.randn(ROWS), torch.randn(ROWS), torch.rand(ROWS)
+    torch.testing.assert_close(
+        loss.critic_loss(values, target, None, weights, lambda_n=0.5),
+        loss.critic_loss(values, target, target_n, weights, lambda_n=0.0),
+    )
+
+
 def test_the_policy_gradient_is_that_of_the_mean_value() -> None:
     shape = ActorShape(5, 3, (16,))
     actor, critic = Actor(shape), Critic(shape)
@@ -80,3 +88,12 @@ def test_priorities_add_error_gradient_and_bonus() -> None:
         epsilon_demonstration=0.3,
     )
     torch.testing.assert_close(priority, torch.tensor([4.0 + 0.5 + 0.01, 0.31]))
+
+
+def test_priorities_that_do_not_count_the_gradient_do_not_need_it() -> None:
+    error, gradient, demonstration = torch.randn(ROWS), torch.randn(ROWS, 3), torch.rand(ROWS) > 0.5
+    settings = {"lambda_actor": 0.0, "epsilon": 0.01, "epsilon_demonstration": 0.3}
+    torch.testing.assert_close(
+        loss.priorities(error, None, demonstration, **settings),
+        loss.priorities(error, gradient, demonstration, **settings),
+    )

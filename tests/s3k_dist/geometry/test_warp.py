@@ -29,7 +29,9 @@ def warp(roll: float, log_zoom: float, u: float, v: float, log_stretch: float = 
     )
 
 
-warps = st.builds(warp, st.floats(-3, 3), st.floats(-0.3, 0.3), st.floats(-8, 8), st.floats(-8, 8), st.floats(-0.3, 0.3))
+warps = st.builds(
+    warp, st.floats(-3, 3), st.floats(-0.3, 0.3), st.floats(-8, 8), st.floats(-8, 8), st.floats(-0.3, 0.3)
+)
 points = st.lists(st.tuples(*[st.floats(-0.2, 0.2)] * 3), min_size=1, max_size=4).map(
     lambda p: torch.tensor(p, dtype=torch.float64)
 )
@@ -54,7 +56,8 @@ def test_unwarp_undoes_warp(warp, points):
 
 
 @pytest.mark.parametrize(
-    "settings", [(0, 0, 0, 0), (0.4, 0, 0, 0), (0, 0.2, 0, 0), (0, 0, 3.3, -2.6), (-1.1, 0.1, 4, 5), (0.3, 0, 1, 2, 0.2)]
+    "settings",
+    [(0, 0, 0, 0), (0.4, 0, 0, 0), (0, 0.2, 0, 0), (0, 0, 3.3, -2.6), (-1.1, 0.1, 4, 5), (0.3, 0, 1, 2, 0.2)],
 )
 def test_images_move_as_pixels_do(settings):
     centre = torch.tensor([[[36.3, 27.8]]], dtype=torch.float64)

@@ -1,0 +1,1 @@
+"""Reinforcement learning against the libraries people would pick: ``python -m benchmarks.rl --help``."""
