@@ -25,16 +25,14 @@ class Level:
     decoys: bool = False
 
 
+_SOFT = CableSpec(free_length_m=0.07, bending_stiffness=1e-4, clearance_m=0.0006, friction=0.3)
+_WIDE = Randomisation(bend_rad=np.radians(60.0), socket_m=0.03, gripper_m=0.015, tilt_rad=np.radians(15.0))
+
 LEVELS: Mapping[str, Level] = {  # by `LevelName`
     "easy": Level(CableSpec(), Randomisation()),
-    "standard": Level(
-        CableSpec(free_length_m=0.07, bending_stiffness=1e-4, clearance_m=0.0007, friction=0.3),
-        Randomisation(bend_rad=np.radians(55.0), socket_m=0.03, gripper_m=0.015, tilt_rad=np.radians(15.0)),
-    ),
+    "standard": Level(_SOFT, _WIDE),
     "hard": Level(
-        CableSpec(bending_stiffness=1e-4, clearance_m=0.0006, hole_tilt_rad=np.radians(20.0)),
-        Randomisation(hole_rad=np.radians(5.0)),
-        decoys=True,
+        replace(_SOFT, hole_tilt_rad=np.radians(20.0)), replace(_WIDE, hole_rad=np.radians(10.0)), decoys=True
     ),
 }
 
