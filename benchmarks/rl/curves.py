@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from benchmarks.rl.contestants import CONTESTANTS, LOOP, OURS, SAC, SB3_DDPG, SB3_TD3, Ours, Task, skipped
-from s3k_dist.errors import ConfigError
+from s3k_dist.errors import ConfigError, S3KError
 
 SEEDS = (0, 1, 2)
 LEVEL, NOISE_M = "standard", 0.0007
@@ -35,6 +35,7 @@ class CurveTask:
         gamma: discount, the same for all.
         learning_starts: uniform actions first, the same for all but who has demonstrations.
         contestants: by their short names.
+        by_success: judged by success, not by return.
     """
 
     make: Callable[[], gym.Env]
@@ -43,6 +44,7 @@ class CurveTask:
     gamma: float
     learning_starts: int
     contestants: tuple[str, ...]
+    by_success: bool = False
 
 
 def _insertion() -> gym.Env:
@@ -54,17 +56,21 @@ def _insertion() -> gym.Env:
 PEERS = ("sb3_td3", "sb3_ddpg", "loop", "rllib_sac")
 TASKS: Mapping[str, CurveTask] = {
     "pendulum": CurveTask(lambda: gym.make("Pendulum-v1"), 6000, 600, 0.98, 1000, ("ours", *PEERS)),
-    "insertion": CurveTask(_insertion, 12_000, 300, 0.97, 1000, ("ours", "demonstrated", *PEERS)),
+    "insertion": CurveTask(_insertion, 12_000, 300, 0.97, 1000, ("ours", "demonstrated", *PEERS), True),
 }
 
 
-class Recorder(gym.Wrapper):
-    """Notes how every episode went, and after how many steps it ended."""
+# By curve. Of the module, since RLlib pickles what makes an environment: a list of one's own would be a copy.
+EPISODES: dict[str, list[dict[str, float]]] = {}
 
-    def __init__(self, env: gym.Env) -> None:
+
+class Recorder(gym.Wrapper):
+    """Notes in ``EPISODES`` how every episode went, and after how many steps it ended."""
+
+    def __init__(self, env: gym.Env, curve: str) -> None:
         super().__init__(env)
-        self.episodes: list[dict[str, float]] = []
         self.steps = 0
+        self._curve = curve
         self._total = 0.0
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -81,7 +87,7 @@ class Recorder(gym.Wrapper):
             episode = {"step": float(self.steps), "return": self._total}
             if "true_depth" in info:
                 episode["success"] = float(info["true_depth"] >= TRULY_INSERTED)
-            self.episodes.append(episode)
+            EPISODES[self._curve].append(episode)
         return observation, float(reward), terminated, truncated, info
 
 
@@ -103,12 +109,12 @@ def run_curve(name: str, *, quick: bool) -> dict[str, Any] | None:
         print(f"{name}: skipped, its library is not installed")
         return None
     planned = TASKS[task_name]
-    recorder = Recorder(planned.make())
+    EPISODES[name] = []
     demonstrations, pretrain = None, 0
     if who == "demonstrated":
         demonstrations, pretrain = _demonstrations(quick), 50 if quick else 2000
     starts = min(planned.learning_starts, planned.quick_steps // 2) if quick else planned.learning_starts
-    task = Task(lambda: recorder, planned.gamma, starts, int(seed), demonstrations, pretrain)
+    task = Task(lambda: Recorder(planned.make(), name), planned.gamma, starts, int(seed), demonstrations, pretrain)
     began_wall, began_cpu = time.monotonic(), time.process_time()
     # With cloning as the insertion job has it; who has no demonstrations clones nothing.
     contestant = Ours(task, **DEMONSTRATED_SETTINGS) if who == "demonstrated" else CONTESTANTS[NAMES[who]](task)
@@ -118,7 +124,9 @@ def run_curve(name: str, *, quick: bool) -> dict[str, Any] | None:
     finally:
         contestant.close()
     took = {"wall_s": time.monotonic() - began_wall, "cpu_s": time.process_time() - began_cpu}
-    episodes = [episode for episode in recorder.episodes if episode["step"] <= env_steps]
+    episodes = [episode for episode in EPISODES.pop(name) if episode["step"] <= env_steps]
+    if not episodes:
+        raise S3KError(f"{name}: no episode ended in {env_steps} steps")
     print(f"{name}: {env_steps} steps, {took['wall_s']:.0f} s")
     return {
         "task": task_name,

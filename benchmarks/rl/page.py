@@ -121,7 +121,7 @@ def replay_section(measured: Mapping[str, Any]) -> str:
 
 def curves_section(task: str, curves: Sequence[Mapping[str, Any]], images: Path) -> str:
     """Median over the seeds, as a figure and a table."""
-    by_success = any("success" in episode for curve in curves for episode in curve["episodes"])
+    by_success = TASKS[task].by_success
     who = [name for name in TASKS[task].contestants if any(curve["contestant"] == name for curve in curves)]
     at = np.linspace(0, max(curve["env_steps"] for curve in curves), 61)[1:]
     drawn = {name: [_curve(curve, at, by_success) for curve in curves if curve["contestant"] == name] for name in who}
