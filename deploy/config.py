@@ -1,16 +1,14 @@
 """One typed configuration tree: defaults, a preset, then ``--set a.b=c``; validated at load, saved with the run."""
 
-import types
-import typing
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from actors.insertion import InsertionConfig, LevelName
+from deploy.settings import Section, read_tree, set_value, validated
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
@@ -19,13 +17,6 @@ from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError
 
 CONFIG_NAME = "config.yaml"
-Settings = TypeVar("Settings", bound=BaseModel)
-
-
-class Section(BaseModel):
-    """A part of the tree: unknown keys are refused, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CellsConfig(Section):
@@ -238,14 +229,7 @@ def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:
         ConfigError: there is none, or it is damaged.
     """
     path = folder / CONFIG_NAME
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{folder} is not a run: no {CONFIG_NAME} in it ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} is damaged: expected a tree of settings")
+    tree = read_tree(path, f"{folder} is not a run")
     for override in overrides:
         set_value(tree, override)
     return validated(RunConfig, tree, str(path))
@@ -258,64 +242,3 @@ def save_config(folder: Path, config: RunConfig) -> None:
         StorageError: it cannot be written.
     """
     write_atomic(folder / CONFIG_NAME, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-
-
-def set_value(tree: dict[str, Any], override: str) -> None:
-    """Change one value of a tree of settings in place.
-
-    Args:
-        tree: sections within sections.
-        override: ``a.b=c``; the value is YAML.
-
-    Raises:
-        ConfigError: it is not of that form.
-    """
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"--set takes key=value, such as seed=3 or policy.env_steps=2000; got {override!r}")
-    if key == "preset":
-        raise ConfigError(f"--set preset={value}: a preset is chosen with --preset, before anything is set")
-    *parents, last = key.split(".")
-    node = tree
-    for parent in parents:
-        child = node.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"{key}: {parent} is a value, not a section")
-        node = child
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{key}: {value!r} is not a value ({' '.join(str(error).split())})") from error
-
-
-def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Settings:
-    """A tree of settings, checked.
-
-    Args:
-        section: what the tree has to be.
-        tree: sections within sections.
-        source: where it is from, for the message.
-
-    Raises:
-        ConfigError: an unknown key, or a value that does not fit; says what is available.
-    """
-    try:
-        return section.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            available = ", ".join(_keys_beside(section, first["loc"]))
-            raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
-        raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
-
-
-def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
-        if isinstance(annotation, types.UnionType):
-            annotation = typing.get_args(annotation)[0]
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
-from deploy.config import set_value, validated
 from deploy.live_view import LiveView
+from deploy.settings import set_value, validated
 from deploy.training_loop import advance
 from deploy.unlabelled import layout, read_unlabelled, require_memory
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames

@@ -84,7 +84,7 @@ def _train_keypoints(options: argparse.Namespace) -> int:
 
 def _train_vae(options: argparse.Namespace) -> int:
     stop_on_signals("the same command goes on from the last checkpoint, a minute old at most")
-    from deploy.config import set_value, validated
+    from deploy.settings import set_value, validated
     from deploy.train_vae import VaeTraining, train
     from learners.vae.config import VaeConfig
 

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from actors.sim.cell import CableCellSpec
 from actors.sim.levels import at_level
-from deploy.config import PolicyConfig, Section, set_value, validated
+from deploy.config import PolicyConfig
+from deploy.settings import Section, read_tree, set_value, validated
 from s3k_dist.atomic import write_atomic
-from s3k_dist.errors import ConfigError
 
 SEARCH_NAME = "search.yaml"
 
@@ -84,12 +84,5 @@ def read_search(folder: Path) -> SearchConfig:
         ConfigError: there is none, or it is damaged.
     """
     path = folder / SEARCH_NAME
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{folder} is not a search: no {SEARCH_NAME} in it ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} is damaged: expected a tree of settings")
+    tree = read_tree(path, f"{folder} is not a search")
     return validated(SearchConfig, tree, str(path))

@@ -1,0 +1,101 @@
+"""Trees of settings: read, overridden with ``--set a.b=c``, validated."""
+
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from s3k_dist.errors import ConfigError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A part of the tree: unknown keys are refused, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_tree(path: Path, otherwise: str) -> dict[str, Any]:
+    """A saved tree of settings, not checked yet.
+
+    Args:
+        path: of the YAML file.
+        otherwise: what it means that there is none.
+
+    Raises:
+        ConfigError: there is none, or it is damaged.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{otherwise}: no {path.name} in it ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} is damaged: expected a tree of settings")
+    return tree
+
+
+def set_value(tree: dict[str, Any], override: str) -> None:
+    """Change one value of a tree of settings in place.
+
+    Args:
+        tree: sections within sections.
+        override: ``a.b=c``; the value is YAML.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set takes key=value, such as seed=3 or policy.env_steps=2000; got {override!r}")
+    if key == "preset":
+        raise ConfigError(f"--set preset={value}: a preset is chosen with --preset, before anything is set")
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{key}: {parent} is a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}: {value!r} is not a value ({' '.join(str(error).split())})") from error
+
+
+def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Settings:
+    """A tree of settings, checked.
+
+    Args:
+        section: what the tree has to be.
+        tree: sections within sections.
+        source: where it is from, for the message.
+
+    Raises:
+        ConfigError: an unknown key, or a value that does not fit; says what is available.
+    """
+    try:
+        return section.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            available = ", ".join(_keys_beside(section, first["loc"]))
+            raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
+        raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        if isinstance(annotation, types.UnionType):
+            annotation = typing.get_args(annotation)[0]
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
