@@ -43,8 +43,8 @@ class LevelResult:
     """One level.
 
     Attributes:
-        expert_success: share of the expert's episodes that end inserted by truth and are claimed.
-        demonstration_steps: mean length of those that are kept.
+        expert_success: by truth, of the expert's episodes.
+        demonstration_steps: mean length of those that are kept: inserted, and claimed.
         cloned_success: by truth, of a cloned policy for each seed.
         machine: that it ran on.
     """
@@ -88,7 +88,8 @@ def measure(
             rates.append(fmean(_play(_rollout(cell, seed=1 + seed), policy, episodes)))
     finally:
         cell.stop()
-    return LevelResult(len(kept) / len(outcomes), fmean(map(len, kept)), tuple(rates), machine())
+    expert_success = fmean(outcome.truly_inserted for outcome in outcomes)
+    return LevelResult(expert_success, fmean(map(len, kept)), tuple(rates), machine())
 
 
 def page(results: dict[str, LevelResult]) -> str:
