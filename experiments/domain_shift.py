@@ -4,7 +4,7 @@ python -m experiments.domain_shift --preset cpu --jobs 2
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from actors.sim.scenes.catalogue import SceneSpec
@@ -21,6 +21,7 @@ SIZES = {  # labelled, unlabelled
 }
 MODES: tuple[LabelMode, ...] = get_args(LabelMode)
 CPU_STEPS = 3000
+LEGEND = {"start": "labels from the start of the timeline", "full": "labels from all of it"}
 TEST_SEED = 902  # other distractors, other table tops
 
 
@@ -99,6 +100,11 @@ def page(results: Results) -> str:
 
 def _fig6(results: Results) -> str:
     labelled, unlabelled = SIZES[results.preset]
+    return _against_labelled(results) if len(labelled) > 1 else _against_unlabelled(results, labelled[0], unlabelled)
+
+
+def _against_labelled(results: Results) -> str:
+    labelled, unlabelled = SIZES[results.preset]
     figure, plot = axes()
     for colour, more in zip(SERIES, unlabelled, strict=False):
         for mode, style in (("start", "s--"), ("full", "o-")):
@@ -106,6 +112,22 @@ def _fig6(results: Results) -> str:
             line(plot, points, style, colour, f"{more:,} unlabelled, {mode}")
     plot.set(xlabel="labelled frames", ylabel="RMS error, px", title="As Fig. 6")
     log_axes(plot, labelled)
+    plot.legend(frameon=False)
+    return save(figure, f"domain_shift_{results.preset}")
+
+
+def _against_unlabelled(results: Results, labelled: int, unlabelled: Sequence[int]) -> str:
+    """One column of Fig. 6: how the gap closes."""
+    figure, plot = axes(width=4.8)
+    for colour, mode, style in ((SERIES[1], "start", "s--"), (SERIES[0], "full", "o-")):
+        points = [
+            (place, results.metric(_name(mode, labelled, more), "test", "rms_px"))
+            for place, more in enumerate(unlabelled)
+        ]
+        line(plot, points, style, colour, LEGEND[mode])
+    plot.set_xticks(range(len(unlabelled)), [f"{more:,}" for more in unlabelled])
+    plot.set(xlabel="unlabelled frames", ylabel="RMS error, px", title=f"As Fig. 6, {labelled} labelled frames")
+    plot.set(ylim=(0, None), xlim=(-0.3, len(unlabelled) - 0.7))
     plot.legend(frameon=False)
     return save(figure, f"domain_shift_{results.preset}")
 
