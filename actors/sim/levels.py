@@ -37,7 +37,11 @@ _ASTRAY = Randomisation(
 LEVELS: Mapping[str, Level] = {  # by `LevelName`
     "easy": Level(CableSpec(), Randomisation()),
     "standard": Level(_SOFT, _ASTRAY),
-    "hard": Level(replace(_SOFT, clearance_m=0.0006, hole_tilt_rad=np.radians(20.0)), _ASTRAY, decoys=True),
+    "hard": Level(
+        replace(_SOFT, clearance_m=0.0006, hole_tilt_rad=np.radians(20.0)),
+        replace(_ASTRAY, hole_rad=np.radians(15.0)),
+        decoys=True,
+    ),
 }
 
 
