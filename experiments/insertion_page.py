@@ -101,7 +101,7 @@ def _figure(preset: str, families: Mapping[str, Sequence[Run]]) -> str:
     for colour, (kind, of_kind) in zip(SERIES, families.items(), strict=False):
         steps, low, middle, high = band([run.curve for run in of_kind])
         plot.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0)
-        plot.plot(steps, middle, color=colour, label=f"{OBSERVED[kind]}, {len(of_kind)} seeds")
+        plot.plot(steps, middle, color=colour, label=f"{OBSERVED[kind]}, {_seeds(len(of_kind))}")
         claimed = np.median(np.stack([run.curve.claimed[: len(steps)] for run in of_kind]), axis=0)
         plot.plot(steps, claimed, ":", color=colour, linewidth=1)
     cloned = [
@@ -188,6 +188,10 @@ def _eyes(run: Run) -> list[str]:
         "Trained once, on the frames recorded with seed 0, and given to the VAE agents of all seeds "
         f"([representations](../representations.md)). On held-out frames: {', '.join(found)}.",
     ]
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _percent(share: float | None) -> str:
