@@ -30,8 +30,9 @@ def draw_false_claims(folders: Sequence[Path], name: str) -> str | None:
     """
     from matplotlib.figure import Figure
 
-    found = [claim for folder in folders for claim in _false_claims(folder)]
-    found = found[:SHOWN]
+    found: list[tuple[str, MultiViewFrame, np.ndarray]] = []
+    for folder in folders:
+        found += _false_claims(folder, SHOWN - len(found))
     if not found:
         return None
     views = len(found[0][1].views)
@@ -50,25 +51,25 @@ def draw_false_claims(folders: Sequence[Path], name: str) -> str | None:
     return save(figure, name)
 
 
-def _false_claims(folder: Path) -> list[tuple[str, MultiViewFrame, np.ndarray]]:
+def _false_claims(folder: Path, most: int) -> list[tuple[str, MultiViewFrame, np.ndarray]]:
     """Captions, frames at the claim, and the detections of the model that served then, shape (views, keypoints, 2)."""
     run = RunFolder(folder)
     lines = {line["episode"]: line for line in episode_lines(run) if line["claimed"] and not line["truly_inserted"]}
-    if not lines:
-        return []
     reader = StreamReader(run.stream)
     reader.refresh()
     registry = WeightsRegistry(run.models)
-    # A claim is made at the last frame of its episode.
-    last = {record.episode_id: record for record in map(reader.read, range(len(reader))) if record.episode_id in lines}
-    shown = []
-    for episode_id, record in list(last.items())[:SHOWN]:
-        line = lines[episode_id]
+    shown: list[tuple[str, MultiViewFrame, np.ndarray]] = []
+    for index in range(len(reader) if lines else 0):
+        if len(shown) >= most:
+            break
+        record = reader.read(index)
+        line = lines.get(record.episode_id)
+        if line is None or record.step != line["steps"]:  # a claim is made at the last frame of its episode
+            continue
         try:
             detector = KeypointDetector.load(registry, int(line["model_version"]))
         except StorageError:
-            continue
-        seen = detector.detect([record.frame])[0]
-        depth = f"{100 * line['true_depth']:.0f}% in"
-        shown.append((f"{folder.name}, seed {line['seed']}: truly {depth}", record.frame, seen.pixels))
+            continue  # that version is gone; another claim's may be there
+        caption = f"{folder.name}, seed {line['seed']}: truly {100 * line['true_depth']:.0f}% in"
+        shown.append((caption, record.frame, detector.detect([record.frame])[0].pixels))
     return shown

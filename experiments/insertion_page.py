@@ -77,7 +77,7 @@ def write_page(preset: str, runs: Mapping[str, Run], missing: Sequence[str]) -> 
     parts = [
         "# Insertion from keypoints, from a VAE, from the true state (Fig. 7)",
         f"Made by `python -m experiments.insertion --preset {preset}`; numbers are not edited. "
-        f"Machine: {machine['cpu']}, {machine['cores']} cores, no GPU."
+        f"Machine: {machine['cpu']}, {machine['cores']} cores."
         + (f" Not run: {', '.join(missing)}." if missing else ""),
         f"Level `standard` ([levels](levels.md)) unless it says otherwise; served features of a model that was trained "
         f"with {any_run.summary['keypoints']['labelled_frames']} labelled frames; about "

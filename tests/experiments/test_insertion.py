@@ -59,7 +59,7 @@ class Command:
         folder.episodes.write_text("".join(json.dumps(line) + "\n" for line in lines))
         false = next(line["episode"] for line in lines if not line["truly_inserted"])
         with StreamWriter(folder.stream, self._cell.cell_id) as writer:
-            for step in range(2):
+            for step in (0, 20):
                 writer.append(StreamRecord(self._cell.observe().frame, false, step, model_version=1))
         folder.summary.write_text(json.dumps(_summary()))
 
