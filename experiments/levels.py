@@ -16,26 +16,23 @@ from statistics import fmean
 import torch
 
 from actors.insertion import InsertionConfig, InsertionTask
-from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
-from actors.sim.cell import CableCell, CableCellSpec
-from actors.sim.expert import ExpertPolicy
-from actors.sim.levels import LEVELS, at_level
+from actors.rollout import ActingPolicy, Rollout
+from actors.sim.cell import CableCell
+from actors.sim.demonstrate import demonstrate, unrendered_cell
+from actors.sim.levels import LEVELS
 from actors.sim.true_features import TrueFeatures
 from deploy.links import FixedPolicy
 from experiments.cloning import UPDATES, clone
 from experiments.machine import machine
 from experiments.pages import number, table
 from s3k_dist.atomic import write_atomic
-from s3k_dist.episodes import EpisodeChunk
-from s3k_dist.errors import S3KError
 from s3k_dist.folders import make_folder
 
 PAGE = Path("docs/experiments/levels.md")
-DEMONSTRATIONS, TRIES = 51, 200
+DEMONSTRATIONS = 51
 EPISODES, SEEDS = 100, (0, 1, 2)
 NOISE_M = 0.0007  # of each coordinate: 1.1 mm in space at the median, twice the main job's served keypoints
 FIRST_DEMONSTRATION = 10_000
-STEPS_A_CHUNK = 1000  # an episode in one piece
 
 
 @dataclass(frozen=True)
@@ -69,19 +66,9 @@ def measure(
     Raises:
         S3KError: the expert succeeds too rarely to demonstrate.
     """
-    cell = CableCell(at_level(CableCellSpec(image_px=64, rendered=False), level))
+    cell = unrendered_cell(level)
     try:
-        expert, outcomes, kept = ExpertPolicy(cell), list[EpisodeOutcome](), list[EpisodeChunk]()
-        rollout = _rollout(cell, seed=0)
-        while len(kept) < demonstrations and len(outcomes) < max(TRIES, 2 * demonstrations):
-            outcomes.append(rollout.run(expert, FIRST_DEMONSTRATION + len(outcomes)))
-            if outcomes[-1].claimed and outcomes[-1].truly_inserted:
-                kept.append(expert.chunks[-1])
-        if len(kept) < demonstrations:
-            raise S3KError(
-                f"level {level!r}: the expert succeeded in {len(kept)} of {len(outcomes)} episodes; "
-                f"{demonstrations} demonstrations are wanted"
-            )
+        kept, outcomes = demonstrate(cell, NOISE_M, demonstrations, first_seed=FIRST_DEMONSTRATION, noise_seed=0)
         rates = []
         for seed in SEEDS:
             policy = FixedPolicy(*clone(kept, seed, updates))
@@ -165,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _rollout(cell: CableCell, seed: int) -> Rollout:
     task = InsertionTask(InsertionConfig(), cell.cameras[0].width_px)
-    return Rollout(cell, TrueFeatures(cell, NOISE_M, seed), task, chunk_steps=STEPS_A_CHUNK)
+    return Rollout(cell, TrueFeatures(cell, NOISE_M, seed), task)
 
 
 def _play(rollout: Rollout, policy: ActingPolicy, episodes: int) -> list[bool]:

@@ -7,11 +7,11 @@ import numpy as np
 
 from actors.insertion import InsertionConfig, InsertionTask
 from actors.rollout import Rollout
+from actors.sim.demonstrate import IMAGE_PX, unrendered_cell
 from actors.sim.true_features import TrueFeatures
 from deploy.config import PolicyConfig, RunConfig
 from deploy.policy import actor_shape, algorithm_config
 from deploy.tune.config import SearchConfig
-from deploy.tune.demonstrations import IMAGE_PX, unrendered_cell
 from learners.ddpg.algorithm import DDPG
 from learners.ddpg.policy import Policy
 from learners.ddpg.schedule import schedule_value

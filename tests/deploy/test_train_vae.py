@@ -1,8 +1,7 @@
 """`s3k train vae`: an encoder from the frames of a data set, pictures to judge it by, and the encoder of a run."""
 
 import math
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,15 +64,6 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> WeightsRegi
     out = tmp_path_factory.mktemp("models") / "vae"
     assert train(data, out) == 0
     return WeightsRegistry(out)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _signals() -> Iterator[None]:
-    """The command takes them for its process, which here is that of all tests."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def train(data: Path, out: Path, *more: str) -> int:

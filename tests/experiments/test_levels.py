@@ -20,9 +20,9 @@ def test_the_expert_is_cloned_and_judged(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_expert_that_cannot_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(levels, "TRIES", 2)
+    monkeypatch.setattr("actors.sim.demonstrate.ATTEMPTS_EACH", 2)
     monkeypatch.setattr("actors.sim.expert.expert_twist", lambda cell: 0 * cell.twist_limit)
-    with pytest.raises(S3KError, match="level 'hard': the expert succeeded in 0 of 2 episodes; 1 demonstrations"):
+    with pytest.raises(S3KError, match="the expert succeeded in 0 of 2 episodes; 1 demonstrations"):
         levels.measure("hard", demonstrations=1, episodes=1)
 
 
