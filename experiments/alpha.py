@@ -17,7 +17,7 @@ from experiments.training import Training
 
 ALPHAS = {"cpu": (0.1, 0.5, 1.0), "paper": (0.01, 0.03, 0.1, 0.3, 0.5, 1.0)}
 LABELLED = {"cpu": (10, 50), "paper": (10, 30, 50, 100, 300)}
-CPU_STEPS = 1500
+CPU_STEPS = 1200
 RECIPES = ("s3k", "paper")
 
 

@@ -17,7 +17,7 @@ from experiments.training import Training
 
 SHOES = (1, 2, 3, 6, 8, 12)
 PAPER = {1: (0.78, 26.99), 2: (1.59, 14.65), 3: (1.73, 16.22), 6: (1.65, 15.05), 8: (1.82, 11.75), 12: (1.74, 10.77)}
-LABELLED, CPU_STEPS = 120, 10_000
+LABELLED, CPU_STEPS = 120, 4000
 # The cameras stand upright, and the next shoe has other colours. Twelve shoes take longer to tell apart than one box:
 # as many labelled frames in a step as the budget has unlabelled ones, and the other way round.
 SETTINGS = {"labelled_batch": 4, "unlabelled_batch": 2, "augment": {"roll_rad": 0.35, "palette": 0.5}}
