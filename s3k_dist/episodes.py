@@ -1,5 +1,6 @@
 """Episode chunks: what a cell sends and the replay stores. NumPy only, so a cell needs no ray to make one."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,12 @@ class EpisodeChunk:
             raise EpisodeChunkError(
                 "action_range", f"{where}: actions reach {np.abs(self.actions).max():.3g}, expected [-1, 1]"
             )
+
+
+def episode_key(episode_id: str) -> int:
+    """A number of 63 bits that stands for an episode's name where there is no room for the name."""
+    digest = hashlib.blake2b(episode_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
 
 
 def _steps(rewards: object) -> int:

@@ -21,6 +21,7 @@ from ray.rllib.utils.metrics import (
 from learners.ddpg.checkpoint import read_progress, write_progress
 from learners.ddpg.config import DDPGConfig, Demonstrations
 from learners.ddpg.episodes import chunk_from_episode
+from learners.ddpg.feature_refresh import FeatureRefresh
 from learners.ddpg.ingest import IngestEnvRunner
 from learners.ddpg.module import ACTOR_PREFIX
 from learners.ddpg.outcomes import EpisodeOutcomes
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_WAIT_S = 0.05
 COUNTERS = ("env_steps", "updates", "pretrain_updates", "policy_version")
-SETTINGS, OUTCOMES = "networks", "outcomes"
+SETTINGS, OUTCOMES, FEATURES = "networks", "outcomes", "features"
 
 
 class DDPG(Algorithm):
@@ -44,6 +45,7 @@ class DDPG(Algorithm):
     Attributes:
         replay: the stored transitions.
         outcomes: how the last episodes went.
+        feature_refresh: where new features of stored episodes are handed in.
         env_steps: environment steps received.
         updates: gradient steps taken on experience.
         pretrain_updates: gradient steps taken on demonstrations before that.
@@ -76,6 +78,9 @@ class DDPG(Algorithm):
             seed=self.config.seed,
         )
         self.outcomes = EpisodeOutcomes(self.config.metrics_num_episodes_for_smoothing)
+        self.feature_refresh = FeatureRefresh(
+            self.replay, self.config.max_feature_distance, self.config.catch_up_updates
+        )
         self.env_steps = 0
         self.updates = 0
         self.pretrain_updates = 0
@@ -108,14 +113,17 @@ class DDPG(Algorithm):
 
         Call it directly for a finer pace than ``train()``, which repeats it for ``min_time_s_per_iteration``.
         """
-        if self.pretrain_updates < self.config.pretrain_updates:
+        cloned = self.pretrain_updates >= self.config.pretrain_updates
+        if self.feature_refresh.take() and cloned:
+            self._publish_weights()
+        if not cloned:
             self._pretrain()
             return
         self._store(self._gather())
         due = self._updates_due()
         if due:
             self._learn(due)
-            self.updates += due
+            self.updates += self.feature_refresh.count(due)
             self._publish_weights()
         else:
             self._wait_for_experience()
@@ -127,6 +135,9 @@ class DDPG(Algorithm):
                 f"pretrain_updates is {self.config.pretrain_updates}, but there are no demonstrations: "
                 "set demonstrations=..., or call load_demonstrations(...) before training"
             )
+        if self.replay.drawable == 0:  # the model that made them has just been replaced
+            time.sleep(IDLE_WAIT_S)
+            return
         steps = min(self.config.max_updates_per_step, self.config.pretrain_updates - self.pretrain_updates)
         self._learn(steps, pretraining=True)
         self.pretrain_updates += steps
@@ -153,11 +164,11 @@ class DDPG(Algorithm):
             self.outcomes.record(chunk, self.policy_version)
 
     def _updates_due(self) -> int:
-        """Updates that the replay ratio allows now and one call may take."""
-        if len(self.replay) == 0:
+        """Updates that are to catch up with new features, or that the replay ratio allows now, and one call takes."""
+        if self.replay.drawable == 0:
             return 0
         owed = int(self.config.replay_ratio * max(self.env_steps - self.config.learning_starts, 0)) - self.updates
-        return max(min(owed, self.config.max_updates_per_step), 0)
+        return max(min(self.feature_refresh.owed or owed, self.config.max_updates_per_step), 0)
 
     def _learn(self, steps: int, pretraining: bool = False) -> None:
         rows = self.config.train_batch_size_per_learner
@@ -183,17 +194,13 @@ class DDPG(Algorithm):
         """Hand the actor's weights to whoever acts."""
         self.policy_version += 1
         group = self.env_runner_group
-        learner_state = self.learner_group.get_state(
-            components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True
-        )[COMPONENT_LEARNER]
-        module_state = learner_state[COMPONENT_RL_MODULE]
-        # Without a sequence number a runner takes the weights whatever it had before, as it must after a roll-back.
-        state = {COMPONENT_RL_MODULE: module_state, NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps}
         runner = group.local_env_runner
         if isinstance(runner, IngestEnvRunner):
-            arrays = _actor_arrays(module_state[DEFAULT_MODULE_ID])
-            runner.publish(PolicyWeights(self.policy_version, arrays, self.env_steps))
-        elif group.num_remote_env_runners() == 0:
+            runner.publish(self.policy_weights)
+            return
+        # Without a sequence number a runner takes the weights whatever it had before, as it must after a roll-back.
+        state = {COMPONENT_RL_MODULE: self._module_state(), NUM_ENV_STEPS_SAMPLED_LIFETIME: self.env_steps}
+        if group.num_remote_env_runners() == 0:
             runner.set_state(state)
         else:
             group.foreach_env_runner_async_fetch_ready(
@@ -217,6 +224,7 @@ class DDPG(Algorithm):
             "pretrain_updates": self.pretrain_updates,
             "policy_version": self.policy_version,
             "replay_agent_size": self.replay.agent_size,
+            **self.feature_refresh.metrics(),
             "replay_demonstration_size": self.replay.demonstration_size,
             "interventions_spilled": self.replay.spilled,
             "replay_open_episodes": self.replay.open_episodes,
@@ -232,10 +240,14 @@ class DDPG(Algorithm):
     @property
     def policy_weights(self) -> PolicyWeights:
         """The actor's weights as they are now, under the version last published."""
-        state = self.learner_group.get_state(
-            components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True
-        )[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
-        return PolicyWeights(self.policy_version, _actor_arrays(state[DEFAULT_MODULE_ID]), self.env_steps)
+        arrays = _actor_arrays(self._module_state()[DEFAULT_MODULE_ID])
+        return PolicyWeights(self.policy_version, arrays, self.env_steps, self.feature_refresh.versions.fitting)
+
+    def _module_state(self) -> dict[str, Any]:
+        component = f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}"
+        state = self.learner_group.get_state(components=component, inference_only=True)
+        module: dict[str, Any] = state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
+        return module
 
     def save_to_path(self, path: Any = None, **kwargs: Any) -> str:
         """Save all it takes to go on exactly: RLlib's state, replay with priorities, counters, random states.
@@ -269,6 +281,7 @@ class DDPG(Algorithm):
             )
         self.replay.set_state(replay_state)
         self.outcomes.set_state(progress[OUTCOMES])
+        self.feature_refresh.versions.set_state(progress[FEATURES])
         super().restore_from_path(path, *args, **kwargs)
         newest_version = max(self.policy_version, progress["policy_version"])
         for name in COUNTERS:
@@ -280,7 +293,12 @@ class DDPG(Algorithm):
 
     def _progress(self) -> dict[str, Any]:
         counters = {name: getattr(self, name) for name in COUNTERS}
-        return {**counters, SETTINGS: self._network_settings(), OUTCOMES: self.outcomes.get_state()}
+        return {
+            **counters,
+            SETTINGS: self._network_settings(),
+            OUTCOMES: self.outcomes.get_state(),
+            FEATURES: self.feature_refresh.versions.get_state(),
+        }
 
     def _network_settings(self) -> dict[str, Any]:
         return {**self.config.network_settings, "hidden_sizes": list(self.config.hidden_sizes)}

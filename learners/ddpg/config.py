@@ -58,6 +58,8 @@ class DDPGSettings(TypedDict, total=False):
     learning_starts: int
     replay_ratio: float
     max_updates_per_step: int
+    max_feature_distance: float
+    catch_up_updates: int
     inbox_capacity: int
     gamma: float
     grad_clip: float | None
@@ -125,6 +127,10 @@ class DDPGConfig(AlgorithmConfig):
         self.max_updates_per_step = 32  # bounds training_step() to about half a second
         self.inbox_capacity = 1024  # chunks; more than a minute of 50 cells sending a chunk each 4 s
 
+        # Observations that a model makes, which is replaced now and then (``feature_versions``).
+        self.max_feature_distance = 0.05  # 1 mm of the insertion task's keypoints: about the noise between two frames
+        self.catch_up_updates = 500  # on what was computed anew, before the policy acts on a model far from the last
+
         # RLlib's own.
         self.lr = None
         self.rollout_fragment_length = 8
@@ -158,7 +164,7 @@ class DDPGConfig(AlgorithmConfig):
             self._require(name, getattr(self, name) > 0, "above 0")
         for name in ("n_step", "actor_delay", "replay_capacity", "max_updates_per_step", "inbox_capacity"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "target_noise"):
+        for name in ("l2", "lambda_n", "lambda_actor", "bc_coefficient", "target_noise", "max_feature_distance"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in (
             "pretrain_updates",
@@ -166,6 +172,7 @@ class DDPGConfig(AlgorithmConfig):
             "learning_starts",
             "demonstration_capacity",
             "random_steps",
+            "catch_up_updates",
         ):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("priority_exponent", "importance_exponent", "min_demonstration_fraction", "tau", "gamma"):

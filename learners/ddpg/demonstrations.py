@@ -12,8 +12,10 @@ def as_demonstration(chunk: EpisodeChunk) -> EpisodeChunk:
     """The chunk as a whole episode, truncated where it does not terminate: one that was cut short still bootstraps.
 
     Raises:
-        EpisodeChunkError: it does not start at step 0.
+        EpisodeChunkError: it does not start at step 0, or has no steps.
     """
+    if len(chunk) == 0:
+        raise EpisodeChunkError("length", f"demonstration {chunk.episode_id!r} has no steps")
     if chunk.start_step != 0:
         raise EpisodeChunkError(
             "partial", f"demonstration {chunk.episode_id!r} starts at step {chunk.start_step}; send it whole"

@@ -27,7 +27,7 @@ def draw_slots(
         rows: of each batch.
         demonstrations: slots [0, demonstrations) hold demonstrations.
         ring_start: slots from here on hold the agent's own rows.
-        stored: N, rows of both kinds.
+        stored: N, rows of both kinds that have a mass.
         demonstration_fraction: that share of the rows is drawn among demonstrations, if there are any, the others among
             all.
         exactly: the others are drawn among the agent's own rows, as soon as there are any.
@@ -40,7 +40,7 @@ def draw_slots(
     total, demonstration_mass = tree.total, float(tree.mass(slice(0, demonstrations)).sum())
     # The stretch of the line that the others are drawn from begins here; 0 is the start of the demonstrations.
     others_from = demonstration_mass if exactly and total > demonstration_mass else 0.0
-    reserved = int(np.ceil(demonstration_fraction * rows)) if demonstrations else 0
+    reserved = int(np.ceil(demonstration_fraction * rows)) if demonstration_mass > 0 else 0
 
     slots = np.empty((batches, rows), dtype=np.int64)
     among_demonstrations = _stratified(random, batches, reserved) * demonstration_mass

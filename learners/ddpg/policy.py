@@ -31,11 +31,13 @@ class PolicyWeights:
         arrays: the state dict of ``Actor``, float32 arrays by name, with the statistics to normalise observations by if
             it does. Not to be written to.
         env_steps: environment steps that the learner had received: the time of a schedule.
+        fitting: models on whose features they have learned to act; None: any.
     """
 
     version: int
     arrays: dict[str, np.ndarray]
     env_steps: int = 0
+    fitting: frozenset[int] | None = None
 
 
 class Policy:
@@ -54,6 +56,7 @@ class Policy:
         """
         self.shape = shape
         self.version = -1
+        self.fitting: frozenset[int] | None = None
         self._actor = Actor(shape).eval().requires_grad_(False)
         self._noise = exploration_noise(noise, shape.action_size, np.random.default_rng(seed))
 
@@ -103,12 +106,12 @@ class Policy:
         if not (weights.arrays.get("normalizer.deviation", np.ones(1)) > 0).all():
             raise ConfigError(f"weights version {weights.version} normalise observations with a deviation of 0 or less")
         self._actor.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.arrays.items()})
-        self.version = weights.version
+        self.version, self.fitting = weights.version, weights.fitting
 
     def weights(self) -> PolicyWeights:
         """A copy of the weights in use."""
         arrays = {name: tensor.numpy().copy() for name, tensor in self._actor.state_dict().items()}
-        return PolicyWeights(self.version, arrays)
+        return PolicyWeights(self.version, arrays, fitting=self.fitting)
 
 
 def save_policy(path: Path, shape: ActorShape, weights: PolicyWeights) -> None:

@@ -17,6 +17,7 @@ def column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tu
 
     "reward_n" is the discounted sum over the window of up to n steps that "next_obs_n" ends, "discount_n" is gamma to
     the length of that window. "terminated" and "terminated_n" are 1.0 where no value follows.
+    "episode" is the `episode_key` of its episode, "step" its index there.
     """
     scalar: tuple[int, ...] = ()
     return {
@@ -30,6 +31,8 @@ def column_shapes(observation_size: int, action_size: int) -> dict[str, tuple[tu
         "terminated_n": (scalar, np.float32),
         "discount_n": (scalar, np.float32),
         "model_version": (scalar, np.int64),
+        "episode": (scalar, np.int64),
+        "step": (scalar, np.int32),
     }
 
 

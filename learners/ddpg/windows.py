@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError
+from s3k_dist.episodes import EpisodeChunk, EpisodeChunkError, episode_key
 
 Columns = dict[str, np.ndarray]
 
@@ -69,16 +69,16 @@ class WindowAssembler:
         completed: list[Columns] = []
         tail = self.open.pop(chunk.episode_id, None)
         if tail is not None and chunk.start_step > tail.next_step:
-            completed.append(self._windows(tail, len(tail.rewards), terminated=False))
+            completed.append(self._windows(chunk.episode_id, tail, len(tail.rewards), terminated=False))
             tail = None
         joined = _join(tail, chunk)
         steps = len(joined.rewards)
         if chunk.is_done:
-            completed.append(self._windows(joined, steps, chunk.terminated))
+            completed.append(self._windows(chunk.episode_id, joined, steps, chunk.terminated))
             self._remember_finished(chunk.episode_id)
         else:
             known = max(steps - self.n_step + 1, 0)
-            completed.append(self._windows(joined, known, terminated=False))
+            completed.append(self._windows(chunk.episode_id, joined, known, terminated=False))
             self.open[chunk.episode_id] = Tail(
                 observations=joined.observations[known:].copy(),
                 actions=joined.actions[known:].copy(),
@@ -88,8 +88,8 @@ class WindowAssembler:
                 next_step=joined.next_step,
             )
             if len(self.open) > self.max_open:
-                _, oldest = self.open.popitem(last=False)
-                completed.append(self._windows(oldest, len(oldest.rewards), terminated=False))
+                name, oldest = self.open.popitem(last=False)
+                completed.append(self._windows(name, oldest, len(oldest.rewards), terminated=False))
         return [columns for columns in completed if len(columns["reward"])]
 
     def get_state(self) -> Columns:
@@ -145,7 +145,7 @@ class WindowAssembler:
                 "discontinuous", f"{where}: its first observation is not the last one of the chunk before"
             )
 
-    def _windows(self, steps: Tail, count: int, terminated: bool) -> Columns:
+    def _windows(self, episode_id: str, steps: Tail, count: int, terminated: bool) -> Columns:
         """Transitions of the first ``count`` steps; the episode's known part ends after the last step."""
         known = len(steps.rewards)
         start = np.arange(count)
@@ -165,6 +165,8 @@ class WindowAssembler:
             "terminated_n": (terminated & (start + length == known)).astype(np.float32),
             "discount_n": (self.gamma**length).astype(np.float32),
             "model_version": steps.model_versions[:count],
+            "episode": np.full(count, episode_key(episode_id)),
+            "step": (steps.next_step - known + start).astype(np.int32),
             "intervened": steps.intervened[:count],
         }
 

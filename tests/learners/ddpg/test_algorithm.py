@@ -383,7 +383,7 @@ def test_a_gradient_that_is_not_finite_is_skipped(build: BuildAlgorithm, make_ch
     algorithm = build(learning_starts=0)
     push(algorithm, make_chunk(steps=12, terminated=True))
     algorithm.training_step()
-    algorithm.replay._columns["reward"][:] = 1e30
+    algorithm.replay.rows.columns["reward"][:] = 1e30
     before = weights(algorithm)
     algorithm._learn(1)
     after = weights(algorithm)

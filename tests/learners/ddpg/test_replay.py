@@ -288,7 +288,7 @@ def test_a_damaged_or_foreign_state_is_refused_whole(damage: str, make_chunk: Ma
     elif damage == "statistics":
         state["observation_mean"] = np.zeros(5)
     elif damage == "format":
-        state["meta"] = np.frombuffer(bytes(state["meta"]).replace(b'"format": 2', b'"format": 1'), np.uint8)
+        state["meta"] = np.frombuffer(bytes(state["meta"]).replace(b'"format": 3', b'"format": 1'), np.uint8)
     elif damage == "meta":
         state["meta"] = state["meta"][:-20]
     replay = make_replay()
