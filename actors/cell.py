@@ -37,6 +37,18 @@ class GripperState:
     linear_velocity_m_s: np.ndarray
     angular_velocity_rad_s: np.ndarray
 
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> "GripperState":
+        """From ``numbers``, shape (12,)."""
+        return cls(*numbers.reshape(4, 3))
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """All of it in the order of the attributes, shape (12,)."""
+        return np.concatenate(
+            [self.position_m, self.rotation_rad, self.linear_velocity_m_s, self.angular_velocity_rad_s]
+        )
+
 
 @dataclass(frozen=True)
 class CellObservation:

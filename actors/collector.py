@@ -26,6 +26,7 @@ from actors.recording import (
 )
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
 from actors.sim.cell import CableCell, CableCellSpec
+from actors.track import Track, save_track
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.client import FeatureClient
 from s3k_dist.features.latency import LatencySummary
@@ -44,6 +45,7 @@ class CollectorSpec:
         task: thresholds, rewards, and what is observed.
         stream: folder of the stream.
         recordings: folder of recorded episodes.
+        tracks: folder of what the robot did in the episodes that are learned from; None keeps nothing of it.
         deadline_s: patience with the feature service for one frame.
     """
 
@@ -51,6 +53,7 @@ class CollectorSpec:
     task: InsertionConfig
     stream: Path
     recordings: Path
+    tracks: Path | None = None
     deadline_s: float = 5.0
 
 
@@ -78,6 +81,7 @@ class Collector:
         self._desk: Desk | None = None
         self._episodes = self._step = 0
         self._attended = False
+        self._track: Track | None = None
 
     def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
         """Record episodes, each a kind and a seed; returns the number of frames. They are safe when this returns."""
@@ -113,7 +117,9 @@ class Collector:
             self._client.close()
         self._client = FeatureClient(address, deadline_s=self._spec.deadline_s)
         self._client.wait_ready(wait_s)
-        self._rollout = Rollout(self._cell, self._client, self._task(), self._writer, on_step=self._show)
+        self._rollout = Rollout(
+            self._cell, self._client, self._task(), self._writer, on_step=self._show, keep_track=self._take_track
+        )
 
     def demonstrations(self, episode_ids: Sequence[str]) -> list[EpisodeChunk]:
         """Recorded demonstrations of this cell with the served features; those that never claim are left out."""
@@ -137,10 +143,12 @@ class Collector:
         keep_going: Callable[[], bool] = lambda: True,
         film: bool = False,
         attended: bool = False,
+        learned_from: bool = False,
     ) -> tuple[EpisodeOutcome, Film | None]:
         """One episode of the task; its frames are safe in the stream when this returns.
 
-        A person may take over in an ``attended`` one, where there is a desk.
+        A person may take over in an ``attended`` one, where there is a desk. Of one that is ``learned_from`` there is a
+        track, so that its features can be made anew.
         """
         assert self._rollout is not None, "connect() comes first"
         self._film = Film() if film else None
@@ -152,6 +160,9 @@ class Collector:
             outcome = self._rollout.run(policy, seed, keep_going=keep_going, operator=operator)
         finally:
             self._writer.flush()  # also of an episode that broke off: its frames are worth learning to see from
+            track, self._track = self._track, None
+            if learned_from and track is not None and self._spec.tracks is not None:
+                save_track(self._spec.tracks, track)
         return outcome, self._film
 
     def latency(self) -> LatencySummary | None:
@@ -166,6 +177,18 @@ class Collector:
         finally:
             if self._client is not None:
                 self._client.close()
+
+    def served_version(self) -> int:
+        """Version of the model that answers now.
+
+        Raises:
+            ServiceError: the service does not say.
+        """
+        assert self._client is not None, "connect() comes first"
+        return self._client.model().version
+
+    def _take_track(self, track: Track) -> None:
+        self._track = track
 
     def _task(self) -> InsertionTask:
         return InsertionTask(self._spec.task, self._spec.cell.image_px)

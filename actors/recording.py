@@ -4,21 +4,18 @@ Frames go to the stream; what the robot did goes to one file an episode. Feature
 model exists, from the stream's frames (``actors.demonstrations``).
 """
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from actors.cell import CellObservation, GripperState, InsertionTruth
+from actors.cell import CellObservation, InsertionTruth
+from actors.episode_file import load_fields, save_fields
 from actors.sim.cell import CableCell
 from actors.sim.expert import expert_twist
-from s3k_dist.atomic import write_atomic
+from actors.track import Track
 from s3k_dist.errors import StorageError
 from s3k_dist.stream.record import StreamRecord
 from s3k_dist.stream.writer import StreamWriter
@@ -30,41 +27,25 @@ EXPLORATION_STEPS = 18
 SEATED_STEPS = 3
 MAX_DEMONSTRATION_STEPS = 40
 SEATED_DEPTH = 0.95
-# What reading a torn or foreign .npz raises, from its index down to its arrays.
-DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
-class RecordedEpisode:
-    """One episode of T steps; its frames are in the stream of ``cell_id`` under ``sequences``.
+class RecordedEpisode(Track):
+    """One episode of T steps with what is known of it.
 
     Attributes:
-        episode_id: names it among all episodes.
-        cell_id: where it ran.
         kind: what drove the robot.
         seed: of the cell's reset.
-        sequences: of the frames, shape (T + 1,).
-        grippers: position (m), rotation vector (rad), linear (m/s) and angular velocity (rad/s), shape (T + 1, 12).
-        actions: share of the twist limits, in [-1, 1], shape (T, 6).
         true_keypoints_m: shape (T + 1, 3, 3); for labels and evaluation only.
         true_depth: shape (T + 1,); for evaluation only.
         visible: whether each keypoint lies in each image, shape (T + 1, views, 3).
     """
 
-    episode_id: str
-    cell_id: str
     kind: str
     seed: int
-    sequences: np.ndarray
-    grippers: np.ndarray
-    actions: np.ndarray
     true_keypoints_m: np.ndarray
     true_depth: np.ndarray
     visible: np.ndarray
-
-    def gripper(self, step: int) -> GripperState:
-        """The gripper at a step."""
-        return GripperState(*self.grippers[step].reshape(4, 3))
 
 
 def record_episode(cell: CableCell, writer: StreamWriter, kind: Kind, seed: int) -> RecordedEpisode:
@@ -110,7 +91,7 @@ def recorded_episode(
         kind=kind,
         seed=seed,
         sequences=np.array([observation.frame.sequence for observation in seen]),
-        grippers=np.stack([_flat(observation) for observation in seen]),
+        grippers=np.stack([observation.gripper.numbers for observation in seen]),
         actions=np.array(actions),
         true_keypoints_m=np.stack([truth.keypoints_m for truth in truths]),
         true_depth=np.array([truth.depth for truth in truths]),
@@ -135,9 +116,7 @@ def save_recording(folder: Path, episode: RecordedEpisode) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    data = io.BytesIO()
-    np.savez_compressed(data, **{field.name: getattr(episode, field.name) for field in fields(episode)})
-    write_atomic(folder / f"{episode.episode_id}.npz", data.getvalue())
+    save_fields(folder / f"{episode.episode_id}.npz", episode)
 
 
 def load_recordings(folder: Path) -> list[RecordedEpisode]:
@@ -158,16 +137,7 @@ def load_recording(path: Path) -> RecordedEpisode:
     Raises:
         StorageError: the file is damaged.
     """
-    try:
-        # np.load would leave a file open that it opened and then could not read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            stored = {field.name: file[field.name] for field in fields(RecordedEpisode)}
-        for name in ("episode_id", "cell_id", "kind"):
-            stored[name] = str(stored[name])
-        stored["seed"] = int(stored["seed"])
-    except DAMAGED as error:
-        raise StorageError(f"{path} is not a recorded episode: {' '.join(str(error).split())}") from error
-    return RecordedEpisode(**stored)
+    return load_fields(path, RecordedEpisode)
 
 
 def _steering(cell: CableCell, kind: Kind, rng: np.random.Generator) -> tuple[Callable[[int], np.ndarray], int]:
@@ -180,10 +150,3 @@ def _steering(cell: CableCell, kind: Kind, rng: np.random.Generator) -> tuple[Ca
     drifts = rng.uniform(-1, 1, (EXPLORATION_STEPS // 4 + 1, 6)) * cell.twist_limit
     # A pull towards the task keeps the plug in the views, where labels are worth something.
     return lambda step: drifts[step // 4] + 0.4 * expert_twist(cell), EXPLORATION_STEPS
-
-
-def _flat(observation: CellObservation) -> np.ndarray:
-    gripper = observation.gripper
-    return np.concatenate(
-        [gripper.position_m, gripper.rotation_rad, gripper.linear_velocity_m_s, gripper.angular_velocity_rad_s]
-    )

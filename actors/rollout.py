@@ -12,6 +12,7 @@ from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from actors.observation import FeatureSource, observed_through, observed_version
 from actors.operator import Operator
 from actors.pace import Pace
+from actors.track import Track
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.stream.record import StreamRecord
@@ -57,6 +58,7 @@ class EpisodeOutcome:
         latency_ms: of the feature service as the cell met it, round trip, shape (T + 1,).
         consistent: which keypoints the task trusted, shape (T + 1, 3).
         intervened_steps: steps that a person drove.
+        misfit_steps: steps on features of a model that the policy had not learned from.
     """
 
     episode_id: str
@@ -71,6 +73,7 @@ class EpisodeOutcome:
     latency_ms: np.ndarray
     consistent: np.ndarray
     intervened_steps: int = 0
+    misfit_steps: int = 0
 
     @property
     def truly_inserted(self) -> bool:
@@ -90,12 +93,20 @@ class _Trace:
     steps: list[TaskStep] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     intervened: list[bool] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+    grippers: list[np.ndarray] = field(default_factory=list)
     models: list[int] = field(default_factory=list)
     observed: list[int] = field(default_factory=list)
     errors_m: list[np.ndarray] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     sent: int = 0
     closed: bool = False
+
+    def track(self, episode_id: str, cell_id: str) -> Track:
+        """What the robot did in the steps that are complete."""
+        moments = len(self.steps)
+        sequences, grippers = np.array(self.sequences[:moments]), np.stack(self.grippers[:moments])
+        return Track(episode_id, cell_id, sequences, grippers, np.array(self.actions[: moments - 1]))
 
 
 class Rollout:
@@ -109,6 +120,7 @@ class Rollout:
         chunk_steps: steps that are handed over for learning at a time.
         on_step: called after each step with the frame, its features and the task's view, for a live picture.
         pace: of the steps that a person drives; the policy's own take as long as the cell does.
+        keep_track: called after each episode that was acted in with what the robot did.
     """
 
     def __init__(
@@ -121,6 +133,7 @@ class Rollout:
         chunk_steps: int = 8,
         on_step: Callable[[CellObservation, FrameFeatures, TaskStep], None] | None = None,
         pace: Pace | None = None,
+        keep_track: Callable[[Track], None] | None = None,
     ) -> None:
         self._cell = cell
         self._features = observed_through(features, cell, task.config.observation)
@@ -129,6 +142,7 @@ class Rollout:
         self._chunk_steps = chunk_steps
         self._on_step = on_step
         self._pace = pace or Pace()
+        self._keep_track = keep_track
 
     def run(
         self,
@@ -182,6 +196,8 @@ class Rollout:
             # An episode that broke off still closes: the learner must not wait for its end.
             if trace.actions and not trace.closed:
                 self._submit(policy, trace, episode_id, truncated=True)
+            if trace.actions and self._keep_track is not None:
+                self._keep_track(trace.track(episode_id, self._cell.cell_id))
         return EpisodeOutcome(
             episode_id=episode_id,
             seed=seed,
@@ -204,6 +220,8 @@ class Rollout:
         if self._writer is not None:
             record = StreamRecord(seen.frame, episode_id, len(trace.models), features.model_version)
             self._writer.append(record)
+        trace.sequences.append(seen.frame.sequence)
+        trace.grippers.append(seen.gripper.numbers)
         trace.models.append(features.model_version)
         trace.observed.append(observed_version(self._task.config.observation, features))
         trace.errors_m.append(np.linalg.norm(features.positions_m - self._cell.truth().keypoints_m, axis=-1))

@@ -30,5 +30,6 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell_id: str) -> Collec
         task=config.task,
         stream=folder.stream,
         recordings=folder.recordings,
+        tracks=folder.tracks,
         deadline_s=config.service.deadline_s,
     )

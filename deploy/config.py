@@ -101,6 +101,10 @@ class PolicyConfig(Section):
         normalize_observations: shift and scale each entry of the observation by the mean and deviation of those stored.
         replay_ratio: updates for each environment step.
         max_model_lag: how many versions behind the promoted one a cell's features may be; what is older is refused.
+        max_feature_distance: after a new keypoint model, transitions of another one are learned from only if the
+            observations made anew change by less (median of the largest change of an entry; 0.05 is 1 mm).
+        catch_up_updates: on transitions made anew, before a policy counts as fit for a model that is farther.
+        fit_wait_s: for which a cell waits, between two episodes, for a policy that fits the served model.
         batch: transitions of one update.
         hidden_sizes: of actor and critics.
         gamma: discount.
@@ -123,6 +127,9 @@ class PolicyConfig(Section):
     normalize_observations: bool = False
     replay_ratio: float = Field(1.0, gt=0)
     max_model_lag: int = Field(2, ge=0)
+    max_feature_distance: float = Field(0.05, ge=0)
+    catch_up_updates: int = Field(500, ge=0)
+    fit_wait_s: float = Field(20.0, ge=0)
     batch: int = Field(256, ge=1)
     hidden_sizes: tuple[int, ...] = (256, 256)
     gamma: float = Field(0.97, gt=0, lt=1)

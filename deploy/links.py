@@ -1,5 +1,9 @@
-"""What topology hands a cell: a policy whose weights come from the DDPG learner, and where its steps go."""
+"""What topology hands a cell: a policy whose weights come from the DDPG learner, and where its steps go.
 
+And what it hands the keypoint learner: where the features go that it makes anew.
+"""
+
+import time
 from collections import deque
 from typing import Any
 
@@ -13,6 +17,7 @@ from learners.ddpg.schedule import Schedule, schedule_value
 from s3k_dist.episodes import EpisodeChunk
 
 MAX_PENDING = 64
+ASK_S, ASK_EVERY_S = 30.0, 0.25
 
 
 class LearnerLink:
@@ -28,6 +33,9 @@ class LearnerLink:
         noise: kind of the exploration noise.
         sigma: its strength, over the environment steps of all cells.
         seed: of the same.
+
+    Attributes:
+        misfit_steps: of this episode, on features that the weights had not learned from.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class LearnerLink:
         self._sigma = sigma
         self._load(weights)
         self._pending: deque[Any] = deque(maxlen=MAX_PENDING)
+        self.misfit_steps = 0
 
     @property
     def version(self) -> int:
@@ -62,9 +71,28 @@ class LearnerLink:
             if weights is not None:
                 self._load(weights)
 
+    def fits(self, model_version: int) -> bool:
+        """Whether it has learned to act on the features of this model."""
+        return self._policy.fitting is None or model_version in self._policy.fitting
+
+    def wait_to_fit(self, model_version: int, timeout_s: float) -> bool:
+        """Take newer weights until they fit features of this model, for ``timeout_s`` at most; returns whether they do.
+
+        Between two episodes: the robot stands still.
+        """
+        until = time.monotonic() + timeout_s
+        while not self.fits(model_version) and time.monotonic() < until:
+            newest = ray.get(self._learner.newest.remote(self._policy.version), timeout=ASK_S)
+            if newest is not None:
+                self._load(newest)
+            else:
+                time.sleep(ASK_EVERY_S)
+        return self.fits(model_version)
+
     def begin_episode(self) -> None:
         """Start the exploration noise anew."""
         self._policy.begin_episode()
+        self.misfit_steps = 0
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """An action with exploration noise."""
@@ -72,6 +100,7 @@ class LearnerLink:
 
     def submit(self, chunk: EpisodeChunk) -> None:
         """Push steps; returns at once."""
+        self.misfit_steps += sum(not self.fits(int(version)) for version in chunk.model_versions)
         self._pending.append(self._learner.push.remote(chunk, self._policy.version))
 
     def _load(self, weights: PolicyWeights) -> None:
@@ -100,3 +129,36 @@ class FixedPolicy:
 
     def submit(self, chunk: EpisodeChunk) -> None:
         """Held-out episodes are not learned from."""
+
+
+class RemoteReplay:
+    """Implements ``Refreshable``: the stored episodes of a DDPG learner in another process.
+
+    Args:
+        learner: handle of a ``PolicyProcess``.
+    """
+
+    def __init__(self, learner: Any) -> None:
+        self._learner = learner
+
+    def features_promoted(self, version: int) -> None:
+        """Features are of another model from now on."""
+        ray.get(self._learner.features_promoted.remote(version), timeout=ASK_S)
+
+    def stale_episodes(self, version: int) -> np.ndarray:
+        """Keys of the stored episodes with features of another model than ``version``, the most urgent first."""
+        keys: np.ndarray = ray.get(self._learner.stale_episodes.remote(version), timeout=ASK_S)
+        return keys
+
+    def stored_episodes(self) -> np.ndarray:
+        """Keys of all stored episodes."""
+        keys: np.ndarray = ray.get(self._learner.stored_episodes.remote(), timeout=ASK_S)
+        return keys
+
+    def refresh(self, chunk: EpisodeChunk) -> None:
+        """A stored episode with other features; returns when the learner has it, so that no queue grows."""
+        ray.get(self._learner.refresh.remote(chunk), timeout=ASK_S)
+
+    def features_refreshed(self) -> None:
+        """All that can be refreshed was."""
+        ray.get(self._learner.features_refreshed.remote(), timeout=ASK_S)

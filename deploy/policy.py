@@ -62,6 +62,8 @@ def algorithm_config(config: RunConfig) -> DDPGConfig:
             normalize_observations=policy.normalize_observations,
             exploration_noise=policy.exploration_noise,
             exploration_sigma=policy.exploration_sigma,
+            max_feature_distance=policy.max_feature_distance,
+            catch_up_updates=policy.catch_up_updates,
         )
         .debugging(log_level="ERROR", seed=config.seed)
     )
@@ -101,6 +103,7 @@ def progress_of(algorithm: DDPG) -> PolicyProgress:
         "exploration_sigma": schedule_value(algorithm.config.exploration_sigma, algorithm.env_steps),
         "replay_size": float(algorithm.replay.agent_size),
         "replay_demonstrations": float(algorithm.replay.demonstration_size),
+        **algorithm.feature_refresh.metrics(),
         "chunks_refused": float(sum(algorithm.replay.refused.values()) + sum(inbox.refused.values())),
     }
     losses = algorithm.metrics.peek((LEARNER_RESULTS, DEFAULT_MODULE_ID), default={})

@@ -6,9 +6,11 @@ machine: the service answers robots, cells act, the policy learner learns, the k
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import ray
 
 from actors.collector import Collector, CollectorSpec, Film
@@ -17,13 +19,17 @@ from actors.rollout import EpisodeOutcome
 from deploy.config import ControlConfig, PolicyConfig, RunConfig
 from deploy.control.desk import ControlDesk
 from deploy.control.server import ControlServer
-from deploy.links import FixedPolicy, LearnerLink
+from deploy.links import FixedPolicy, LearnerLink, RemoteReplay
+from deploy.refresh import FeatureRefresher, RefreshStatus
 from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
+from s3k_dist.frames import MultiViewFrame
+from s3k_dist.stream.reader import StreamReader
+from s3k_dist.weights import WeightsRegistry
 
 if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
@@ -58,6 +64,7 @@ class CellProcess:
         """Act for, and push steps to, a policy learner from now on."""
         noise, sigma = config.exploration_noise, config.exploration_sigma
         self._link = LearnerLink(learner, weights, shape, noise=noise, sigma=sigma, seed=seed)
+        self._fit_wait_s = config.fit_wait_s
 
     def serve_control(self, config: ControlConfig, token: str) -> str:
         """Let a person take over from a page; returns its address. Asked again, it goes on as it is."""
@@ -71,8 +78,9 @@ class CellProcess:
     def train_episode(self, seed: int) -> EpisodeOutcome:
         """One episode with exploration, pushed to the learner; a person may take over."""
         assert self._link is not None, "attach() comes first"
-        outcome, _ = self._collector.run_episode(self._link, seed, attended=True)
-        return outcome
+        self._link.wait_to_fit(self._collector.served_version(), self._fit_wait_s)
+        outcome, _ = self._collector.run_episode(self._link, seed, attended=True, learned_from=True)
+        return replace(outcome, misfit_steps=self._link.misfit_steps)
 
     def evaluate_episode(
         self, weights: PolicyWeights, shape: ActorShape, seed: int, film: bool
@@ -97,7 +105,6 @@ class ServiceProcess:
         from s3k_dist.features.server import FeatureServer
         from s3k_dist.features.server_thread import FeatureServerThread
         from s3k_dist.keypoints.detector import KeypointDetector
-        from s3k_dist.weights import WeightsRegistry
 
         registry = WeightsRegistry(folder.models)
         kind = config.task.observation
@@ -136,8 +143,34 @@ class KeypointProcess:
         _settle("keypoints", threads=os.cpu_count() or 1)
         from deploy.keypoints import build_learner
 
+        self._config = config
         self._folder = folder
         self._learner = build_learner(config, folder)
+        self._reader = StreamReader(folder.stream)
+        self._refresher: FeatureRefresher | None = None
+
+    def refresh(self, policy_learner: Any, seconds: float) -> RefreshStatus:
+        """Make the features of stored episodes anew, for some seconds, if another model was promoted."""
+        from s3k_dist.keypoints.detector import KeypointDetector
+
+        registry = WeightsRegistry(self._folder.models)
+        current = registry.current() or 0
+        if self._refresher is None:
+            self._refresher = FeatureRefresher(
+                RemoteReplay(policy_learner),
+                self._folder.tracks,
+                self._folder.recordings,
+                self._read_frames,
+                self._config.task,
+                self._config.cells.image_px,
+            )
+        if current and current != self._refresher.version:
+            self._refresher.begin(current, KeypointDetector.load(registry, current))
+        return self._refresher.advance(seconds)
+
+    def _read_frames(self, frame_ids: list[str]) -> Iterable[MultiViewFrame]:
+        self._reader.refresh()
+        return (self._reader.read_by_id(frame_id).frame for frame_id in frame_ids)
 
     def advance(self, steps: int, threads: int) -> LearnerStatus:
         """Train for some steps."""
@@ -183,6 +216,35 @@ class PolicyProcess:
         runner.inbox.push(chunk)
         newest = runner.newest_weights
         return None if newest is None or newest.version == have_version else newest
+
+    @ray.method(concurrency_group="ingest")
+    def newest(self, have_version: int) -> PolicyWeights | None:
+        """Newer weights than these, if there are any."""
+        newest = self._algorithm.env_runner_group.local_env_runner.newest_weights
+        return None if newest is None or newest.version == have_version else newest
+
+    @ray.method(concurrency_group="ingest")
+    def features_promoted(self, version: int) -> None:
+        """See ``FeatureRefresh.promoted``."""
+        self._algorithm.feature_refresh.promoted(version)
+
+    @ray.method(concurrency_group="ingest")
+    def refresh(self, chunk: EpisodeChunk) -> None:
+        """See ``FeatureRefresh.put``."""
+        self._algorithm.feature_refresh.put(chunk)
+
+    @ray.method(concurrency_group="ingest")
+    def features_refreshed(self) -> None:
+        """See ``FeatureRefresh.done``."""
+        self._algorithm.feature_refresh.done()
+
+    def stale_episodes(self, version: int) -> np.ndarray:
+        """See ``DemonstrationReplay.stale``."""
+        return self._algorithm.replay.stale(version)
+
+    def stored_episodes(self) -> np.ndarray:
+        """See ``DemonstrationReplay.episodes``."""
+        return self._algorithm.replay.episodes()
 
     def load_demonstrations(self, chunks: Sequence[EpisodeChunk]) -> int:
         """Store demonstrations for good; returns the number of transitions."""

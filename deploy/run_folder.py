@@ -32,6 +32,11 @@ class RunFolder:
         return self.root / "recordings"
 
     @property
+    def tracks(self) -> Path:
+        """What the robots did in the episodes that the policy learns from."""
+        return self.root / "tracks"
+
+    @property
     def demonstrations(self) -> Path:
         """Parquet: what the policy was cloned from."""
         return self.root / "demonstrations.parquet"
@@ -86,7 +91,7 @@ class RunFolder:
         Raises:
             StorageError: they cannot be made or written.
         """
-        for folder in (self.root, self.stream, self.recordings):
+        for folder in (self.root, self.stream, self.recordings, self.tracks):
             make_folder(folder)
         write_atomic(self.root / ".writable", b"")
         (self.root / ".writable").unlink(missing_ok=True)

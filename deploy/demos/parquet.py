@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from actors.insertion import ACTION_SIZE
 from deploy.config import RunConfig
 from learners.ddpg.offline import read_episodes
@@ -12,6 +14,8 @@ from s3k_dist.errors import ConfigError
 
 def configured_demonstrations(config: RunConfig) -> list[EpisodeChunk]:
     """Whole episodes of ``policy.demonstrations`` without those that say they failed; none where it is not set.
+
+    Their features are of no model of this run: whatever model comes, they stay as they are.
 
     Raises:
         StorageError: there is no such file, or one is damaged.
@@ -42,7 +46,7 @@ def configured_demonstrations(config: RunConfig) -> list[EpisodeChunk]:
                 f"policy.demonstrations: episode {episode.episode_id!r} of {path} starts at step {episode.start_step}, "
                 "expected whole episodes"
             )
-    return episodes
+    return [replace(episode, model_versions=np.zeros(len(episode), np.int64)) for episode in episodes]
 
 
 def under_names_of_their_own(episodes: Iterable[EpisodeChunk]) -> list[EpisodeChunk]:

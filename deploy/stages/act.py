@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actors.rollout import EpisodeOutcome
-from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
 from deploy.encoders import ready_encoder
-from deploy.processes import demonstration_ids
+from deploy.refresh import RefreshStatus
 from deploy.seeds import TRAINING_SEEDS
-from deploy.session import PHASES, Session, episode_lines
-from deploy.stages.evaluate import play_held_out
+from deploy.session import Session, episode_lines
+from deploy.stages.clone import clone
 from deploy.stages.see import show
 from deploy.topology import CALL_S, START_S, Calls
-from learners.ddpg.offline import write_episodes
 from learners.ddpg.policy import save_policy
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.errors import S3KError
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 EPISODE_S = 120.0
 ADVANCE_S = 1.0
 KEYPOINT_STEPS_A_CALL = 5
+REFRESH_S = 1.0  # of making features anew, between two such calls: about half of the keypoint learner's time
 WINDOW = 50
 MAX_FAILURES_IN_A_ROW = 5
 MAX_REFUSED_IN_A_ROW = 10  # chunks
@@ -48,7 +47,7 @@ def learn_to_act(session: Session) -> None:
     learner = session.topology.policy_learner()
     session.topology.call(learner.weights.remote(), START_S)
     if not session.folder.progress().get("cloned"):
-        _clone(session, learner)
+        clone(session, learner)
     with session.keeping():
         _Training(session, learner).run()
     session.topology.call(learner.save.remote(), CALL_S)
@@ -61,36 +60,6 @@ def _connect_cells(session: Session) -> None:
     topology = session.topology
     address = topology.service()
     topology.call([cell.connect.remote(address) for cell in topology.cells().values()], START_S)
-
-
-def _clone(session: Session, learner: Any) -> None:
-    """Demonstrations with served features into the replay, and the updates on them alone."""
-    topology = session.topology
-    session.view.event("reading the demonstrations through the keypoint model")
-    asked = [
-        cell.demonstrations.remote(demonstration_ids(session.folder, cell_id))
-        for cell_id, cell in topology.cells().items()
-    ]
-    chunks = [chunk for part in topology.call(asked, CALL_S) for chunk in part]
-    chunks = under_names_of_their_own([*chunks, *configured_demonstrations(session.config)])
-    if not chunks:
-        raise S3KError(
-            "the keypoint model supports the success of no demonstration: it needs more labels or more training steps"
-        )
-    write_episodes(session.folder.demonstrations, chunks)
-    transitions = topology.call(learner.load_demonstrations.remote(chunks), CALL_S)
-    wanted = session.config.policy.pretrain_updates
-    cloned = 0.0
-    while cloned < wanted:
-        cloned = topology.call(learner.advance.remote(ADVANCE_S), CALL_S).numbers["pretrain_updates"]
-        session.view.update(updates=cloned)
-    session.view.event(f"cloned {len(chunks)} demonstrations ({transitions} steps)")
-    if session.config.evaluation.cloned_episodes:
-        weights, shape = topology.call(learner.weights.remote(), CALL_S)
-        play_held_out(session, weights, shape, "cloned", session.config.evaluation.cloned_episodes)
-    topology.call(learner.save.remote(), CALL_S)
-    session.folder.note(cloned=True, demonstrations=len(chunks))
-    session.view.phase(PHASES[2])
 
 
 class _Training:
@@ -111,6 +80,7 @@ class _Training:
         self._truly = deque((bool(line["truly_inserted"]) for line in before), maxlen=WINDOW)
         self._claimed = deque((bool(line["claimed"]) for line in before), maxlen=WINDOW)
         self._errors_mm: deque[float] = deque(maxlen=2000)
+        self._features = RefreshStatus()
 
     def run(self) -> None:
         session, wanted = self._session, self._session.config.policy.env_steps
@@ -119,13 +89,15 @@ class _Training:
         for number, (cell_id, cell) in enumerate(session.topology.cells().items()):
             self._attach(cell_id, cell, weights, shape, number)
         self._calls.ask("policy", self._learner.advance.remote(ADVANCE_S), CALL_S)
-        self._keep_seeing()
+        self._keep_features_true()
         while self._env_steps < wanted:
             for name, result in self._calls.ready(timeout_s=1.0):
                 if name == "policy":
                     self._policy_learned(result)
                 elif name == "keypoints":
                     self._keypoints_learned(result)
+                elif name == "refresh":
+                    self._refreshed(result)
                 else:
                     self._episode_over(name, result)
             session.view.progress(self._env_steps / wanted)
@@ -181,6 +153,31 @@ class _Training:
         learner = self._session.topology.keypoint_learner()
         self._calls.ask("keypoints", learner.advance.remote(KEYPOINT_STEPS_A_CALL, 1), 5 * CALL_S)
 
+    def _keep_features_true(self) -> None:
+        """What is stored gets the features of the promoted model, bit by bit."""
+        session = self._session
+        if not session.config.keypoints.follow_stream:
+            return
+        if session.config.task.observation != "keypoints":
+            self._keep_seeing()
+            return
+        refreshing = session.topology.keypoint_learner().refresh.remote(self._learner, REFRESH_S)
+        self._calls.ask("refresh", refreshing, 2 * CALL_S)
+
+    def _refreshed(self, result: RefreshStatus | S3KError) -> None:
+        session, before = self._session, self._features
+        if isinstance(result, S3KError):
+            session.view.event(f"refreshing features: {result}")
+        else:
+            self._features = result
+            if result.done and result.refreshed and not (before.done and before.version == result.version):
+                lost = f", {result.lost} could not be" if result.lost else ""
+                session.view.event(
+                    f"{result.refreshed} stored episodes have the features of model {result.version}{lost}"
+                )
+            session.log.add("features/episodes_left", result.left, self._env_steps)
+        self._keep_seeing()
+
     def _episode_over(self, cell_id: str, result: EpisodeOutcome | S3KError) -> None:
         session = self._session
         if isinstance(result, S3KError):
@@ -198,6 +195,7 @@ class _Training:
             ("policy/success_rate", success),
             ("policy/claimed_rate", claimed),
             ("policy/episode_steps", result.steps),
+            ("policy/misfit_steps", result.misfit_steps),
             ("keypoints/visited_median_mm", visited_mm),
         ):
             session.log.add(name, value, self._env_steps)
@@ -257,7 +255,10 @@ class _Training:
         show(session, result)
         session.log.add("stream/frames", result.unlabelled_frames, self._env_steps)
         session.view.update(stream_frames=result.unlabelled_frames)
-        self._keep_seeing()
+        if result.version != self._features.version or not self._features.done:
+            self._keep_features_true()
+        else:
+            self._keep_seeing()
 
     def _show_latency(self) -> None:
         session = self._session

@@ -198,6 +198,10 @@ class DemonstrationReplay:
         first, then the newest."""
         return self.rows.stale(version)
 
+    def episodes(self) -> np.ndarray:
+        """Keys of all episodes with stored transitions."""
+        return np.unique(self.rows.columns["episode"][self.rows.used_slots()])
+
     def sample(
         self, batches: int, batch_size: int, demonstration_fraction: float = 0.0, *, exactly: bool = False
     ) -> ReplaySample:

@@ -9,6 +9,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from s3k_dist.errors import StorageError
 from s3k_dist.stream.record import StreamRecord
 from s3k_dist.stream.shard import SUFFIX, ShardIndex, first_sequence_of, read_index, read_record
@@ -84,6 +86,20 @@ class StreamReader:
         except StorageError as error:
             self.damaged[shard.path] = str(error)
             raise StorageError(f"{shard.path}: {error}") from error
+
+    def read_by_id(self, frame_id: str) -> StreamRecord:
+        """The record of the frame of this name (`MultiViewFrame.frame_id`), its images decoded.
+
+        Raises:
+            StorageError: there is no such frame, or its record is damaged.
+        """
+        cell_id, _, sequence = frame_id.rpartition("/")
+        for at, shard in enumerate(self._shards):
+            if shard.cell_id == cell_id and sequence.isdecimal():
+                position = int(np.searchsorted(shard.sequences, np.uint64(sequence)))
+                if position < len(shard) and int(shard.sequences[position]) == int(sequence):
+                    return self.read(self._ends[at] - len(shard) + position)
+        raise StorageError(f"frame {frame_id} is not in the stream at {self.root} ({len(self)} frames)")
 
     def frame_ids(self) -> list[str]:
         """The frames' names, as `MultiViewFrame.frame_id` has them, in the order of their indices."""

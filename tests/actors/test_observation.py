@@ -228,7 +228,7 @@ def episode() -> RecordedEpisode:
     """Six still moments above, then inserted, as a simulator recorded them."""
     keypoints = np.stack([TRUE_M] * 3 + [INSERTED_M] * 3)
     return RecordedEpisode(
-        "cell0-demonstration-0", "cell0", "demonstration", 0, np.arange(6), np.zeros((6, 12)), np.zeros((5, 6)),
+        "cell0-demonstration-0", "cell0", np.arange(6), np.zeros((6, 12)), np.zeros((5, 6)), "demonstration", 0,
         keypoints, np.zeros(6), np.ones((6, 4, 3), bool),
     )  # fmt: skip
 

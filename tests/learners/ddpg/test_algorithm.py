@@ -394,3 +394,37 @@ def test_a_gradient_that_is_not_finite_is_skipped(build: BuildAlgorithm, make_ch
 def test_the_inference_only_module_has_the_actor_alone(build: BuildAlgorithm) -> None:
     algorithm = build()
     assert set(algorithm.policy_weights.arrays) == set(Policy(SHAPE).weights().arrays)
+
+
+def test_a_new_model_s_features_replace_the_old_ones_and_the_policy_learns_them_before_it_fits(
+    build: BuildAlgorithm, make_chunk: MakeChunk, tmp_path: Path
+) -> None:
+    algorithm = build(learning_starts=0, catch_up_updates=20, demonstrations=[make_chunk("shown", 10, terminated=True)])
+    algorithm.feature_refresh.promoted(7)
+    chunks = [make_chunk(f"agent-{number}", steps=12, terminated=True) for number in range(8)]
+    for chunk in chunks:
+        push(algorithm, chunk)
+    while algorithm.updates < 96:
+        algorithm.training_step()
+    assert algorithm.env_runner.newest_weights.fitting == {7}
+    algorithm.feature_refresh.promoted(8)
+    algorithm.training_step()
+    version = algorithm.policy_version
+    algorithm.training_step()  # everything waits: nothing to learn from, and nothing fails
+    assert (algorithm.policy_version, algorithm.updates, algorithm.replay.drawable) == (version, 96, 0)
+    for chunk in chunks:
+        moved = replace(chunk, observations=chunk.observations + 1, model_versions=np.full(12, 8))
+        algorithm.feature_refresh.put(moved)
+    algorithm.training_step()
+    assert algorithm.replay.drawable == 96
+    assert algorithm.env_runner.newest_weights.fitting == {7}
+    algorithm.feature_refresh.done()
+    for _ in range(3):
+        algorithm.training_step()
+    assert algorithm.updates == 96, "catching up is not of the replay ratio's updates"
+    assert algorithm.env_runner.newest_weights.fitting == {8}
+    algorithm.save_to_path(str(tmp_path))
+    resumed = build(learning_starts=0, catch_up_updates=20)
+    resumed.restore_from_path(str(tmp_path))
+    assert resumed.env_runner.newest_weights.fitting == {8}
+    assert resumed.replay.drawable == 96
