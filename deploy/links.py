@@ -160,5 +160,5 @@ class RemoteReplay:
         ray.get(self._learner.refresh.remote(chunk), timeout=ASK_S)
 
     def features_refreshed(self) -> None:
-        """All that can be refreshed was."""
+        """Enough is refreshed to learn from."""
         ray.get(self._learner.features_refreshed.remote(), timeout=ASK_S)

@@ -21,6 +21,7 @@ from s3k_dist.episodes import EpisodeChunk, episode_key
 from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.frames import MultiViewFrame
 
+ENOUGH_EPISODES = 300  # demonstrations and the newest: a policy can learn the new features from them
 FORGOTTEN_AFTER_S = 600.0  # a track this old whose episode the replay does not know will not be needed
 
 
@@ -40,7 +41,7 @@ class Refreshable(Protocol):
         """A stored episode with other features."""
 
     def features_refreshed(self) -> None:
-        """All that can be refreshed was."""
+        """Enough is refreshed to learn from: the demonstrations and the newest episodes, or all that can be."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,13 @@ class FeatureRefresher:
         self._passed: set[int] = set()  # episodes that cannot be refreshed, for this version
         self._recorded: dict[int, Path] = {}
         self._refreshed = 0
-        self._said = False
+        self._said = self._finished = False
 
     def begin(self, version: int, features: FeatureSource) -> None:
         """The features of ``version`` are wanted from now on; ``features`` makes them."""
         self._version, self._features = version, features
-        self._waiting, self._passed, self._refreshed, self._said = [], set(), 0, False
+        self._waiting, self._passed, self._refreshed = [], set(), 0
+        self._said = self._finished = False
         self._recorded = {episode_key(path.stem): path for path in self._recordings.glob("*.npz")}
         self._learner.features_promoted(version)
         self._look()
@@ -126,13 +128,20 @@ class FeatureRefresher:
             self._look()  # for episodes that have ended since
         while self._waiting:
             self._refresh(self._waiting.pop(0))
+            if self._refreshed == ENOUGH_EPISODES:
+                self._say_enough()
             if time.monotonic() > until:
                 break
-        if not self._waiting and not self._said and self._version:
-            self._learner.features_refreshed()
-            self._said = True
+        if not self._waiting and self._version and not self._finished:
+            self._finished = True
+            self._say_enough()
             self._forget()
         return RefreshStatus(self._version, len(self._waiting), self._refreshed, len(self._passed))
+
+    def _say_enough(self) -> None:
+        if not self._said:
+            self._said = True
+            self._learner.features_refreshed()
 
     def _look(self) -> None:
         if not self._version:

@@ -81,6 +81,7 @@ class _Training:
         self._claimed = deque((bool(line["claimed"]) for line in before), maxlen=WINDOW)
         self._errors_mm: deque[float] = deque(maxlen=2000)
         self._features = RefreshStatus()
+        self._far = False  # the promoted model's features from those before
 
     def run(self) -> None:
         session, wanted = self._session, self._session.config.policy.env_steps
@@ -176,7 +177,11 @@ class _Training:
                     f"{result.refreshed} stored episodes have the features of model {result.version}{lost}"
                 )
             session.log.add("features/episodes_left", result.left, self._env_steps)
-        self._keep_seeing()
+        if self._far and not self._features.done and not isinstance(result, S3KError):
+            # Learning and cells wait for these features: no still newer model may come before they are there.
+            self._keep_features_true()
+        else:
+            self._keep_seeing()
 
     def _episode_over(self, cell_id: str, result: EpisodeOutcome | S3KError) -> None:
         session = self._session
@@ -220,6 +225,7 @@ class _Training:
         session = self._session
         if result is not None:
             self._env_steps = int(result.numbers["env_steps"])
+            self._far = result.numbers["feature_distance"] > session.config.policy.max_feature_distance
             for name, value in result.numbers.items():
                 session.log.add(f"policy/{name}", value, self._env_steps)
             session.view.update(env_steps=self._env_steps, updates=result.numbers["updates"])

@@ -10,11 +10,9 @@ from actors.rollout import Rollout
 from actors.sim.demonstrate import IMAGE_PX, unrendered_cell
 from actors.sim.true_features import TrueFeatures
 from deploy.config import PolicyConfig, RunConfig
-from deploy.policy import actor_shape, algorithm_config
+from deploy.in_place import LearnsInPlace
+from deploy.policy import algorithm_config
 from deploy.tune.config import SearchConfig
-from learners.ddpg.algorithm import DDPG
-from learners.ddpg.policy import Policy
-from learners.ddpg.schedule import schedule_value
 from s3k_dist.episodes import EpisodeChunk
 
 TRAINING_SEEDS, HELD_OUT_SEEDS = 100_000, 900_000
@@ -49,7 +47,7 @@ def train_trial(
     try:
         while algorithm.pretrain_updates < policy.pretrain_updates:
             algorithm.training_step()
-        acting = _Learning(algorithm, config, seed)
+        acting = LearnsInPlace(algorithm, config, seed)
         succeeded: deque[bool] = deque(maxlen=search.window)
         episode, reported = 0, 0
         while algorithm.env_steps < policy.env_steps:
@@ -71,39 +69,3 @@ def train_trial(
     finally:
         algorithm.stop()
         cell.stop()
-
-
-class _Learning:
-    """The learner's own actor, which learns from every few steps before it goes on acting."""
-
-    def __init__(self, algorithm: DDPG, config: RunConfig, seed: int) -> None:
-        self.exploring = True
-        self._algorithm = algorithm
-        self._sigma = config.policy.exploration_sigma
-        self._policy = Policy(actor_shape(config), seed, config.policy.exploration_noise)
-
-    @property
-    def version(self) -> int:
-        """Of the weights in use."""
-        return self._policy.version
-
-    def refresh(self) -> None:
-        """Take the learner's newest weights."""
-        newest = self._algorithm.env_runner.newest_weights
-        if newest.version != self._policy.version:
-            self._policy.load(newest)
-
-    def begin_episode(self) -> None:
-        """Noise begins anew."""
-        self._policy.begin_episode()
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """With noise while it explores."""
-        sigma = schedule_value(self._sigma, self._algorithm.env_steps)
-        return self._policy.act(observation, explore=self.exploring, sigma=sigma)
-
-    def submit(self, chunk: EpisodeChunk) -> None:
-        """Learn from it at once, unless it is judged by it."""
-        if self.exploring:
-            self._algorithm.env_runner.inbox.push(chunk)
-            self._algorithm.training_step()

@@ -2,7 +2,7 @@
 
     refresh.promoted(version)            # features are of this model from now on: what is far from it waits
     refresh.put(chunk)                   # one stored episode, as that model sees it; then the next one
-    refresh.done()                       # no more: a policy that is a stranger to these features catches up
+    refresh.done()                       # enough of them: a policy that is a stranger to these features catches up
 
 Any thread may say so; the learner's own takes it between two updates (``take``).
 """
@@ -46,7 +46,7 @@ class FeatureRefresh:
         self._waiting.append(chunk)
 
     def done(self) -> None:
-        """All stored episodes that can be were handed in."""
+        """Enough was handed in to learn from."""
         self._waiting.append(None)
 
     def take(self) -> bool:

@@ -111,6 +111,18 @@ def test_every_stored_episode_is_refreshed_a_little_at_a_time(run: Path) -> None
     assert learner.said.count("all") == 1
 
 
+def test_enough_is_said_before_all_is_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.refresh.ENOUGH_EPISODES", 2)
+    learner = Learner(names(4))
+    refreshing = refresher(run, learner)
+    refreshing.begin(2, Model(2))
+    while not refreshing.advance(0.0).done:
+        pass
+    assert learner.said.index("all") == 3
+    assert learner.said.count("all") == 1
+    assert learner.said[-1] == "refreshed episode-3"
+
+
 def test_an_episode_that_ends_later_is_found_later(run: Path) -> None:
     learner = Learner(names(1))
     refreshing = refresher(run, learner)
