@@ -5,7 +5,9 @@ with FeatureClient("127.0.0.1:50051", deadline_s=0.2) as client:
     features = client.extract(frame)
 """
 
+import json
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -69,10 +71,13 @@ class ModelInfo:
 
 
 class FeatureClient:
-    """Asks one feature service; safe to use from several threads.
+    """Asks a feature service; safe to use from several threads.
+
+    Of several replicas each is asked in turn, as long as it says that it is healthy; one that is gone is passed over,
+    and asked again once it is back.
 
     Args:
-        address: host and port.
+        address: host and port; of several replicas with commas between them.
         deadline_s: for a call with all its retries, seconds.
         retries: how often to ask again where nobody answers or the queue is full. The pauses double, with jitter, and
             fill the deadline, so that a service that restarts within it goes unnoticed.
@@ -92,7 +97,9 @@ class FeatureClient:
         self._deadline_s = deadline_s
         self._retries = retries
         self._encoding = encoding
-        self._channel = grpc.insecure_channel(address, options=_options(max_message_bytes))
+        replicas = address.split(",")
+        self._replicas = len(replicas)
+        self._channel = grpc.insecure_channel(_target(replicas), options=_options(max_message_bytes, len(replicas)))
         self._stub = service_pb2_grpc.FeatureServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self._latest: FrameFeatures | None = None
@@ -203,6 +210,8 @@ class FeatureClient:
     def _pause_s(self, retry: int) -> float:
         # For three retries 1/8, 2/8 and 4/8 of the deadline: the last attempt keeps an eighth of it. The jitter keeps
         # the cells of a fleet from coming back all at once.
+        if retry < self._replicas - 1:
+            return SHORTEST_PAUSE_S  # another replica may answer at once
         pause_s = max(SHORTEST_PAUSE_S, self._deadline_s * 2.0 ** (retry - self._retries))
         return pause_s * random.uniform(0.5, 1.0)
 
@@ -233,8 +242,26 @@ def _one_line(failure: grpc.RpcError) -> str:
     return " ".join((failure.details() or failure.code().name).split())
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
-    return [
+def _target(replicas: list[str]) -> str:
+    """What gRPC connects to.
+
+    Raises:
+        ServiceUnavailableError: a host among several is unknown.
+    """
+    if len(replicas) == 1:
+        return replicas[0]
+    found = []
+    for replica in replicas:
+        host, _, port = replica.rpartition(":")
+        try:
+            found.append(f"{socket.gethostbyname(host)}:{port}")  # a list takes addresses, no names
+        except OSError as error:
+            raise ServiceUnavailableError(f"no feature service at {replica}: {error.strerror or error}") from error
+    return f"ipv4:{','.join(found)}"
+
+
+def _options(max_message_bytes: int, replicas: int) -> list[tuple[str, Any]]:
+    options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
         # gRPC waits 1 s, then up to 2 min, before it connects again: a restarted service would look dead to a cell.
@@ -243,3 +270,7 @@ def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
         # What it calls the least backoff is the time it gives a connection to come about.
         ("grpc.min_reconnect_backoff_ms", 2000),
     ]
+    if replicas > 1:
+        balanced = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+        options.append(("grpc.service_config", json.dumps(balanced)))
+    return options

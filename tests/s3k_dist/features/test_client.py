@@ -78,3 +78,40 @@ def test_a_closed_client_says_so(serve: Any, make_frame: Any) -> None:
     client.close()
     with pytest.raises(ServiceError, match="is closed"):
         client.extract(make_frame())
+
+
+def test_replicas_share_the_frames_and_one_that_dies_is_passed_over_until_it_is_back(
+    serve: Any, make_frame: Any
+) -> None:
+    services = [serve(), serve()]
+    counted = [service.server.latency_summary for service in services]
+    with FeatureClient(",".join(service.address for service in services), deadline_s=HANG_GUARD_S) as client:
+        client.wait_ready(HANG_GUARD_S)
+        end = time.monotonic() + HANG_GUARD_S
+        while not all(summary().frames for summary in counted):
+            client.extract(make_frame())
+            assert time.monotonic() < end, "one replica is never asked"
+        for sequence in range(10, 20):
+            assert client.extract(make_frame(sequence)).sequence == sequence
+        services[0].stop(grace_s=0.0)
+        for sequence in range(20, 40):
+            assert client.extract(make_frame(sequence)).sequence == sequence
+        back = serve(address=services[0].address)
+        while not back.server.latency_summary().frames:
+            client.extract(make_frame())
+            assert time.monotonic() < end, "a replica that is back is never asked again"
+
+
+def test_a_replica_without_a_model_is_not_asked(serve: Any, models: Any, make_frame: Any) -> None:
+    ready = serve()
+    models.promoted = None
+    empty = serve()
+    with FeatureClient(f"{empty.address},{ready.address}", deadline_s=HANG_GUARD_S, retries=0) as client:
+        client.wait_ready(HANG_GUARD_S)
+        for sequence in range(10):
+            assert client.extract(make_frame(sequence)).sequence == sequence
+
+
+def test_a_replica_whose_host_is_unknown_is_named() -> None:
+    with pytest.raises(ServiceUnavailableError, match=r"no feature service at nowhere\.invalid:1"):
+        FeatureClient("nowhere.invalid:1,127.0.0.1:2")
