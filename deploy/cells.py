@@ -6,23 +6,28 @@ from actors.collector import CollectorSpec
 from actors.sim.cell import CableCellSpec
 from actors.sim.levels import at_level
 from deploy.config import RunConfig
+from deploy.fleet.cell_file import CellFile, SimulatedSection
 from deploy.run_folder import RunFolder
 
 
-def cell_ids(config: RunConfig) -> list[str]:
-    """Names of a run's cells."""
-    return [f"cell{index}" for index in range(config.cells.count)]
+def configured_cells(config: RunConfig) -> list[CellFile]:
+    """The cells that a run begins with."""
+    return [CellFile(cell=f"cell{index}") for index in range(config.cells.count)]
 
 
-def collector_spec(config: RunConfig, folder: RunFolder, cell_id: str) -> CollectorSpec:
+def collector_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> CollectorSpec:
     """One cell of a run, and where it keeps what."""
-    cells = config.cells
-    spec = CableCellSpec(cell_id=cell_id, image_px=cells.image_px, scene_seed=cells.scene_seed)
-    spec = at_level(spec, cells.level)
+    of_run = config.cells.model_dump(include=set(SimulatedSection.model_fields))
+    wanted_here = cell.simulated.model_dump(exclude_none=True)
+    simulated = SimulatedSection.model_validate({**of_run, **wanted_here})
+    assert simulated.level is not None
+    assert simulated.scene_seed is not None
+    spec = CableCellSpec(cell_id=cell.cell, image_px=config.cells.image_px, scene_seed=simulated.scene_seed)
+    spec = at_level(spec, simulated.level)
     wanted = {
-        "free_length_m": cells.cable_length_m,
-        "bending_stiffness": cells.cable_stiffness,
-        "clearance_m": cells.clearance_m,
+        "free_length_m": simulated.cable_length_m,
+        "bending_stiffness": simulated.cable_stiffness,
+        "clearance_m": simulated.clearance_m,
     }
     cable = replace(spec.cable, **{name: value for name, value in wanted.items() if value is not None})
     return CollectorSpec(

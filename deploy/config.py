@@ -73,7 +73,9 @@ class ServiceConfig(Section):
     """The feature service.
 
     Attributes:
-        address: where it listens; port 0 takes a free one.
+        replicas: processes that answer; cells ask them in turn.
+        address: where it listens, further replicas at the ports after it; port 0 takes free ones. Host 0.0.0.0 listens
+            on the machine's network.
         max_batch_frames: frames that one pass of the network takes.
         max_queue_frames: frames that may wait.
         deadline_s: a cell's patience for one frame.
@@ -81,7 +83,8 @@ class ServiceConfig(Section):
         metrics_port: of the Prometheus metrics; none by default.
     """
 
-    address: str = "127.0.0.1:0"
+    replicas: int = Field(1, ge=1)
+    address: str = Field("127.0.0.1:0", pattern=r"^.+:\d+$")
     max_batch_frames: int = Field(4, ge=1)
     max_queue_frames: int = Field(64, ge=1)
     deadline_s: float = Field(5.0, gt=0)
@@ -171,6 +174,29 @@ class ControlConfig(Section):
     address: str = "127.0.0.1"
 
 
+class ProcessPlacement(Section):
+    """What a process asks of the Ray node that it runs on.
+
+    Attributes:
+        num_cpus: cores that Ray sets aside.
+        num_gpus: likewise; a share of one where several processes use it.
+        resource: a custom resource that the node must offer; one unit of it is used.
+    """
+
+    num_cpus: float = Field(0, ge=0)
+    num_gpus: float = Field(0, ge=0)
+    resource: str | None = None
+
+
+class PlacementConfig(Section):
+    """Where processes run. By default anywhere, and nothing is set aside: all share one machine."""
+
+    cells: ProcessPlacement = ProcessPlacement()
+    service: ProcessPlacement = ProcessPlacement()
+    keypoints: ProcessPlacement = ProcessPlacement()
+    policy: ProcessPlacement = ProcessPlacement()
+
+
 class EvaluationConfig(Section):
     """The held-out episodes at the end.
 
@@ -200,6 +226,7 @@ class RunConfig(Section):
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()
     control: ControlConfig = ControlConfig()
+    placement: PlacementConfig = PlacementConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.exceptions import RayError
 
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.networks import ActorShape
@@ -67,7 +68,10 @@ class LearnerLink:
         answered, waiting = ray.wait(list(self._pending), num_returns=len(self._pending), timeout=0)
         self._pending = deque(waiting, maxlen=MAX_PENDING)
         for answer in answered:
-            weights = ray.get(answer, timeout=1.0)
+            try:
+                weights = ray.get(answer, timeout=1.0)
+            except RayError:
+                continue  # a learner that died is begun anew; the robot goes on with what it has
             if weights is not None:
                 self._load(weights)
 
@@ -82,7 +86,10 @@ class LearnerLink:
         """
         until = time.monotonic() + timeout_s
         while not self.fits(model_version) and time.monotonic() < until:
-            newest = ray.get(self._learner.newest.remote(self._policy.version), timeout=ASK_S)
+            try:
+                newest = ray.get(self._learner.newest.remote(self._policy.version), timeout=ASK_S)
+            except RayError:
+                return False
             if newest is not None:
                 self._load(newest)
             else:

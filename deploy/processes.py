@@ -19,7 +19,7 @@ from actors.rollout import EpisodeOutcome
 from deploy.config import ControlConfig, PolicyConfig, RunConfig
 from deploy.control.desk import ControlDesk
 from deploy.control.server import ControlServer
-from deploy.links import FixedPolicy, LearnerLink, RemoteReplay
+from deploy.links import ASK_S, FixedPolicy, LearnerLink, RemoteReplay
 from deploy.refresh import FeatureRefresher, RefreshStatus
 from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
 
 # The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
+EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 
 
@@ -60,8 +61,9 @@ class CellProcess:
         """See ``Collector.demonstrations``."""
         return self._collector.demonstrations(episode_ids)
 
-    def attach(self, learner: Any, weights: PolicyWeights, shape: ActorShape, config: PolicyConfig, seed: int) -> None:
-        """Act for, and push steps to, a policy learner from now on."""
+    def attach(self, learner: Any, config: PolicyConfig, seed: int) -> None:
+        """Act for, and push steps to, a policy learner from now on, with the newest weights it has."""
+        weights, shape = ray.get(learner.weights.remote(), timeout=ASK_S)
         noise, sigma = config.exploration_noise, config.exploration_sigma
         self._link = LearnerLink(learner, weights, shape, noise=noise, sigma=sigma, seed=seed)
         self._fit_wait_s = config.fit_wait_s
@@ -120,11 +122,15 @@ class ServiceProcess:
                 encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
             )
         )
+        self._listens = False
 
     def start(self) -> str:
-        """Listen; returns the address with the port that was free."""
-        self._thread.start()
-        return self._thread.address
+        """Listen, unless it does; returns the address at which others reach it, with the port that was free."""
+        if not self._listens:
+            self._thread.start()
+            self._listens = True
+        host, _, port = self._thread.address.rpartition(":")
+        return f"{ray.util.get_node_ip_address() if host == EVERYWHERE else host}:{port}"
 
     def latency(self) -> LatencySummary:
         """Of the last requests."""
@@ -149,13 +155,16 @@ class KeypointProcess:
         self._reader = StreamReader(folder.stream)
         self._refresher: FeatureRefresher | None = None
 
-    def refresh(self, policy_learner: Any, seconds: float) -> RefreshStatus:
-        """Make the features of stored episodes anew, for some seconds, if another model was promoted."""
+    def refresh(self, policy_learner: Any, seconds: float, forget: bool) -> RefreshStatus:
+        """Make the features of stored episodes anew, for some seconds, if another model was promoted.
+
+        ``forget`` what was done: another policy learner has taken the place of the one before.
+        """
         from s3k_dist.keypoints.detector import KeypointDetector
 
         registry = WeightsRegistry(self._folder.models)
         current = registry.current() or 0
-        if self._refresher is None:
+        if self._refresher is None or forget:
             self._refresher = FeatureRefresher(
                 RemoteReplay(policy_learner),
                 self._folder.tracks,

@@ -37,6 +37,11 @@ class RunFolder:
         return self.root / "tracks"
 
     @property
+    def fleet(self) -> Path:
+        """Which cells there are."""
+        return self.root / "fleet"
+
+    @property
     def demonstrations(self) -> Path:
         """Parquet: what the policy was cloned from."""
         return self.root / "demonstrations.parquet"

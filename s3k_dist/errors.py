@@ -13,6 +13,7 @@ S3KError
 │   ├── NoModelError     no model serves yet (s3k_dist.features.batcher)
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
+├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 ├── MalformedError       a message to the control page's server that says nothing a robot could do (deploy.control)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)

@@ -9,10 +9,11 @@ from pathlib import Path
 from actors.collector import Collector
 from actors.human import IDLE_S
 from actors.recording import Kind, episode_name
-from deploy.cells import cell_ids, collector_spec
+from deploy.cells import collector_spec, configured_cells
 from deploy.config import RunConfig, save_config
 from deploy.control.desk import ControlDesk
 from deploy.control.server import ControlServer
+from deploy.fleet.register import FleetRegister
 from deploy.run_folder import RunFolder
 from deploy.seeds import DEMONSTRATION_SEEDS, SEEDS_PER_RUN
 from s3k_dist.errors import ConfigError
@@ -87,14 +88,16 @@ def record_person(
 @contextmanager
 def _collecting(config: RunConfig, root: Path, cell_id: str) -> Iterator[tuple[Collector, RunFolder]]:
     """One cell of a run, in this process."""
-    if cell_id not in cell_ids(config):
-        raise ConfigError(f"unknown cell {cell_id!r}; this run has {', '.join(cell_ids(config))}")
     folder = RunFolder(root.absolute())
+    cells = {cell.cell: cell for cell in configured_cells(config)}
+    cells |= {name: cell for name, (cell, _) in FleetRegister(folder.fleet).cells().items()}
+    if cell_id not in cells:
+        raise ConfigError(f"unknown cell {cell_id!r}; this run has {', '.join(cells)}")
     if folder.progress().get("cloned"):
         raise ConfigError(f"{root} has cloned its demonstrations, it would not learn from more: record with --out DIR")
     folder.create()
     save_config(folder.root, config)
-    collector = Collector(collector_spec(config, folder, cell_id))
+    collector = Collector(collector_spec(config, folder, cells[cell_id]))
     try:
         yield collector, folder
     finally:

@@ -11,7 +11,7 @@ import pytest
 
 from actors.collector import Collector
 from actors.recording import RecordedEpisode, load_recordings, save_recording
-from deploy.cells import collector_spec
+from deploy.cells import collector_spec, configured_cells
 from deploy.cli import main
 from deploy.config import load_config, read_config, save_config
 from deploy.demos.parquet import configured_demonstrations, under_names_of_their_own
@@ -33,7 +33,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.create()
     config = load_config("smoke")
     save_config(folder.root, config)
-    collector = Collector(collector_spec(config, folder, "cell0"))
+    collector = Collector(collector_spec(config, folder, configured_cells(config)[0]))
     collector.record([("demonstration", 1), ("demonstration", 2), ("random", 3)])
     collector.stop()
     return folder.root

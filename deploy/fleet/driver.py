@@ -1,0 +1,56 @@
+"""What all drivers share: one call under way, and a part that is tried again when it fails."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from deploy.fleet.part import Part
+from deploy.topology import Calls, ProcessDiedError
+from s3k_dist.errors import DeadlineError, S3KError
+
+
+class PartDriver(ABC):
+    """Keeps one part at work. Nothing here waits: every call has a deadline, and its answer is taken when it comes.
+
+    Args:
+        part: how it is doing.
+        calls: where its answers come in.
+        say: tells a person.
+    """
+
+    def __init__(self, part: Part, calls: Calls, say: Callable[[str], None]) -> None:
+        self.part = part
+        self.part.since_s = time.time()
+        self._calls = calls
+        self._say = say
+        self._busy = False
+        self._ending = False
+
+    def wind_up(self) -> None:
+        """Ask for nothing new from now on; what is under way ends by itself."""
+        self._ending = True
+
+    @abstractmethod
+    def end_process(self) -> None:
+        """End its process, however it is."""
+
+    def _ask(self, reference: Any, deadline_s: float, then: Callable[[Any], None]) -> None:
+        """Let ``then`` take the answer; what fails is tried again after a pause."""
+        self._busy = True
+
+        def answered(result: Any) -> None:
+            self._busy = False
+            if isinstance(result, S3KError):
+                self._failed(result)
+            else:
+                then(result)
+
+        self._calls.ask(self.part.name, reference, deadline_s, answered)
+
+    def _failed(self, error: S3KError) -> None:
+        if isinstance(error, (ProcessDiedError, DeadlineError)):
+            # Dead or hung: another process. One that said what is wrong goes on.
+            self.end_process()
+        self.part.failed(error, time.time())
+        self._say(f"{self.part.name}: {error}")
