@@ -39,7 +39,7 @@ EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0, concurrency_groups={"pulse": 1})
 class CellProcess:
     """Runs one cell."""
 
@@ -48,6 +48,11 @@ class CellProcess:
         self._collector = Collector(spec)
         self._link: LearnerLink | None = None
         self._page: ControlServer | None = None
+
+    @ray.method(concurrency_group="pulse")
+    def pulse(self) -> tuple[str, int]:
+        """Answers beside whatever it is doing, as long as the process lives: where it is, and its number there."""
+        return _whereabouts()
 
     def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
         """See ``Collector.record``."""
@@ -132,6 +137,10 @@ class ServiceProcess:
         host, _, port = self._thread.address.rpartition(":")
         return f"{ray.util.get_node_ip_address() if host == EVERYWHERE else host}:{port}"
 
+    def pulse(self) -> tuple[str, int]:
+        """Where it is, and the process's number there."""
+        return _whereabouts()
+
     def latency(self) -> LatencySummary:
         """Of the last requests."""
         return self._thread.server.latency_summary()
@@ -141,7 +150,7 @@ class ServiceProcess:
         self._thread.stop(grace_s=1.0)
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0, concurrency_groups={"pulse": 1})
 class KeypointProcess:
     """Runs the keypoint learner, a few steps a call, so that whoever asks can always stop between two calls."""
 
@@ -154,6 +163,11 @@ class KeypointProcess:
         self._learner = build_learner(config, folder)
         self._reader = StreamReader(folder.stream)
         self._refresher: FeatureRefresher | None = None
+
+    @ray.method(concurrency_group="pulse")
+    def pulse(self) -> tuple[str, int]:
+        """Answers beside whatever it is doing, as long as the process lives: where it is, and its number there."""
+        return _whereabouts()
 
     def refresh(self, policy_learner: Any, seconds: float, forget: bool) -> RefreshStatus:
         """Make the features of stored episodes anew, for some seconds, if another model was promoted.
@@ -205,7 +219,7 @@ class KeypointProcess:
         self._learner.save(self._folder.trainer)
 
 
-@ray.remote(num_cpus=0, concurrency_groups={"ingest": 1})
+@ray.remote(num_cpus=0, concurrency_groups={"ingest": 1, "pulse": 1})
 class PolicyProcess:
     """Runs the DDPG learner; cells push in a thread of their own, so they never wait for an update."""
 
@@ -217,6 +231,11 @@ class PolicyProcess:
         self._algorithm = build_algorithm(config, folder)
         self._shape = actor_shape(config)
         self._progress_of = progress_of
+
+    @ray.method(concurrency_group="pulse")
+    def pulse(self) -> tuple[str, int]:
+        """Answers beside whatever it is doing, as long as the process lives: where it is, and its number there."""
+        return _whereabouts()
 
     @ray.method(concurrency_group="ingest")
     def push(self, chunk: EpisodeChunk, have_version: int) -> PolicyWeights | None:
@@ -281,6 +300,10 @@ def demonstration_ids(folder: RunFolder, cell_id: str) -> list[str]:
     """Names of the recorded demonstrations of one cell, the expert's and people's."""
     episodes = load_recordings(folder.recordings)
     return [each.episode_id for each in episodes if each.cell_id == cell_id and each.kind in DEMONSTRATIONS]
+
+
+def _whereabouts() -> tuple[str, int]:
+    return ray.util.get_node_ip_address(), os.getpid()
 
 
 def _settle(role: str, threads: int | None = None) -> None:

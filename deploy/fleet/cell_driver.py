@@ -75,6 +75,8 @@ class CellDriver(PartDriver):
         self._wish = wish
         part, now_s = self.part, time.time()
         if self._busy or self._ending:
+            if self._handle is not None:
+                self._feel_pulse(self._handle)
             if wish != "run" and part.state is State.RUNNING:
                 part.enter(State.DRAINING, now_s)
             return

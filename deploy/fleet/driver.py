@@ -5,9 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from deploy.fleet.part import Part
+from deploy.fleet.part import Part, State
 from deploy.topology import Calls, ProcessDiedError
 from s3k_dist.errors import DeadlineError, S3KError
+
+PULSE_EVERY_S, PULSE_S = 2.0, 10.0  # a process that is stopped or stuck answers nothing; a busy one does
 
 
 class PartDriver(ABC):
@@ -26,6 +28,7 @@ class PartDriver(ABC):
         self._say = say
         self._busy = False
         self._ending = False
+        self._pulse_s = 0.0
 
     def wind_up(self) -> None:
         """Ask for nothing new from now on; what is under way ends by itself."""
@@ -34,6 +37,31 @@ class PartDriver(ABC):
     @abstractmethod
     def end_process(self) -> None:
         """End its process, however it is."""
+
+    def _feel_pulse(self, process: Any) -> None:
+        """Ask a process at work whether it is alive, beside whatever it is doing; end one that is not."""
+        now_s = time.monotonic()
+        name = f"{self.part.name}, pulse"
+        if (
+            self.part.state is not State.RUNNING
+            or now_s - self._pulse_s < PULSE_EVERY_S
+            or self._calls.waiting_for(name)
+        ):
+            return
+        self._pulse_s = now_s
+        since_s = self.part.since_s
+
+        def felt(result: Any) -> None:
+            same = self.part.since_s == since_s and self.part.state is State.RUNNING
+            if not same:
+                return
+            if isinstance(result, tuple):
+                self.part.node, self.part.pid = result
+            elif isinstance(result, DeadlineError):
+                self._say(f"{self.part.name} hangs: no sign of life for {PULSE_S:.0f} s")
+                self.end_process()  # what it was asked for fails by that
+
+        self._calls.ask(name, process.pulse.remote(), PULSE_S, felt)
 
     def _ask(self, reference: Any, deadline_s: float, then: Callable[[Any], None]) -> None:
         """Let ``then`` take the answer; what fails is tried again after a pause."""

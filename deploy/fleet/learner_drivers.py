@@ -74,6 +74,8 @@ class PolicyDriver(PartDriver):
     def turn(self) -> None:
         """Look what is to be done; called about once a second."""
         now_s = time.time()
+        if self.part.state is State.RUNNING:
+            self._feel_pulse(self._host.policy_learner())
         if self._busy or self._ending or not (self.part.state is State.WAITING or self.part.may_retry(now_s)):
             return
         anew = self.part.state is State.BACKING_OFF
@@ -155,6 +157,8 @@ class KeypointDriver(PartDriver):
     def turn(self) -> None:
         """Look what is to be done; called about once a second."""
         now_s = time.time()
+        if self.part.state is State.RUNNING:
+            self._feel_pulse(self._host.keypoint_learner())
         if self._busy or self._ending or not (self.part.state is State.WAITING or self.part.may_retry(now_s)):
             return
         self.part.enter(State.STARTING, now_s)
@@ -232,6 +236,8 @@ class ReplicaDriver(PartDriver):
     def turn(self) -> None:
         """Look what is to be done; called about once a second."""
         now_s, part = time.time(), self.part
+        if part.state is State.RUNNING:
+            self._feel_pulse(self._host.replica(self._number))
         if self._busy or self._ending or (part.state is State.BACKING_OFF and not part.may_retry(now_s)):
             return
         if part.state is not State.RUNNING:

@@ -31,6 +31,8 @@ class Part:
         restarts: since the run began, or went on.
         retry_s: when it is tried again, while it backs off; Unix time.
         last_error: in one line; empty if there was none.
+        node: address of the machine that it is on; empty while it is on none.
+        pid: of its process there.
         figures: what there is to say of it, by a short name.
     """
 
@@ -42,12 +44,16 @@ class Part:
     restarts: int = 0
     retry_s: float = 0.0
     last_error: str = ""
+    node: str = ""
+    pid: int = 0
     figures: dict[str, float | str] = field(default_factory=dict)
 
     def enter(self, state: State, now_s: float) -> None:
         """It is at something else from now on."""
         if state is not self.state:
             self.state, self.since_s = state, now_s
+        if state is not State.RUNNING and state is not State.DRAINING:
+            self.node, self.pid = "", 0
 
     def failed(self, error: object, now_s: float) -> None:
         """It failed: it is tried again after 1, 2, 4 ... 60 s, the longer the more often in a row it fails."""

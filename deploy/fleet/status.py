@@ -82,7 +82,7 @@ def drawn(status: RunStatus, now_s: float | None = None) -> RenderableType:
     """As a person reads it."""
     now_s = time.time() if now_s is None else now_s
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("part", "kind", "state", "for", "restarts", "how it is doing", "last error"):
+    for heading in ("part", "kind", "state", "for", "where", "restarts", "how it is doing", "last error"):
         table.add_column(heading)
     for part in status.parts:
         table.add_row(
@@ -90,6 +90,7 @@ def drawn(status: RunStatus, now_s: float | None = None) -> RenderableType:
             part.kind,
             Text(part.state.value, style=COLOURS[part.state]),
             _duration(max(0.0, now_s - part.since_s)),
+            f"{part.node}:{part.pid}" if part.pid else "",
             str(part.restarts) if part.restarts else "",
             _figures(part.figures),
             Text(part.last_error, style="red" if part.state in (State.BACKING_OFF, State.REFUSED) else "dim"),

@@ -17,12 +17,19 @@ class HandCalls:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self._waiting: dict[str, Callable[[Any], None]] = {}
+        self.pulses: dict[str, Callable[[Any], None]] = {}
 
     def ask(self, name: str, reference: str, deadline_s: float, then: Callable[[Any], None]) -> None:
-        assert name not in self._waiting, f"{name} is asked twice at once"
+        assert not self.waiting_for(name), f"{name} is asked twice at once"
         assert deadline_s > 0
+        if name.endswith(", pulse"):
+            self.pulses[name.removesuffix(", pulse")] = then
+            return
         self.asked.append((name, reference))
         self._waiting[name] = then
+
+    def waiting_for(self, name: str) -> bool:
+        return name in self._waiting or (name.removesuffix(", pulse") in self.pulses and name.endswith(", pulse"))
 
     def answer(self, name: str, result: Any = None) -> None:
         self._waiting.pop(name)(result)

@@ -130,3 +130,35 @@ def test_when_the_run_winds_up_nothing_new_is_begun_and_the_process_stays(
     calls.answer("bench3", outcome())
     cell.turn("run")
     assert (len(calls.asked), host.ended, taken) == (asked, [], ["bench3"])
+
+
+def test_one_that_shows_no_sign_of_life_is_ended_long_before_its_episode_is_overdue(
+    cell: CellDriver, host: FakeHost, calls: HandCalls, said: Said, clock: Clock
+) -> None:
+    at_work(cell, host, calls)
+    cell.turn("run")
+    calls.pulses.pop("bench3")(("10.0.0.3", 77))
+    assert (cell.part.node, cell.part.pid, host.ended) == ("10.0.0.3", 77, [])
+    clock.now_s += 3
+    cell.turn("run")
+    calls.pulses.pop("bench3")(DeadlineError("no answer"))
+    assert host.ended == ["bench3 killed"]
+    assert said == ["bench3 hangs: no sign of life for 10 s"]
+    calls.answer("bench3", ProcessDiedError("its process died"))
+    assert cell.part.state is State.BACKING_OFF
+
+
+def test_a_late_pulse_of_a_process_before_ends_nothing(
+    cell: CellDriver, host: FakeHost, calls: HandCalls, clock: Clock
+) -> None:
+    at_work(cell, host, calls)
+    cell.turn("run")
+    late = calls.pulses.pop("bench3")
+    calls.answer("bench3", ProcessDiedError("its process died"))
+    clock.now_s += 1
+    cell.turn("run")
+    calls.answer("bench3")
+    calls.answer("bench3")
+    host.ended.clear()
+    late(DeadlineError("no answer"))
+    assert host.ended == []
