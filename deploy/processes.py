@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,9 +46,14 @@ class CellProcess:
 
     def __init__(self, spec: CollectorSpec) -> None:
         _settle("cell")
-        self._collector = Collector(spec)
+        self._spec = spec
         self._link: LearnerLink | None = None
         self._page: ControlServer | None = None
+
+    @cached_property
+    def _collector(self) -> Collector:
+        # Made by the thread that uses it, which is not the one that made this: an OpenGL context belongs to a thread.
+        return Collector(self._spec)
 
     @ray.method(concurrency_group="pulse")
     def pulse(self) -> tuple[str, int]:
@@ -280,6 +286,7 @@ class PolicyProcess:
 
     def advance(self, seconds: float) -> "PolicyProgress":
         """Learn for about ``seconds``; returns how far it is."""
+        _use_threads(1)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._algorithm.training_step()
@@ -309,15 +316,14 @@ def _whereabouts() -> tuple[str, int]:
 def _settle(role: str, threads: int | None = None) -> None:
     os.nice(NICENESS[role])
     if threads is not None:
-        import torch
-
-        # Adam's moments and converged networks go denormal, and a denormal costs a hundred times a number.
-        torch.set_flush_denormal(True)
         _use_threads(threads)
 
 
 def _use_threads(threads: int) -> None:
     import torch
 
+    # Adam's moments and converged networks go denormal, and a denormal costs a hundred times a number. Of this thread:
+    # calls run in another one than the one that made the process's actor.
+    torch.set_flush_denormal(True)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
