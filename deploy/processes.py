@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,13 +46,16 @@ class CellProcess:
     def __init__(self, spec: CollectorSpec) -> None:
         _settle("cell")
         self._spec = spec
+        self._made: Collector | None = None
         self._link: LearnerLink | None = None
         self._page: ControlServer | None = None
 
-    @cached_property
+    @property
     def _collector(self) -> Collector:
         # Made by the thread that uses it, which is not the one that made this: an OpenGL context belongs to a thread.
-        return Collector(self._spec)
+        if self._made is None:
+            self._made = Collector(self._spec)
+        return self._made
 
     @ray.method(concurrency_group="pulse")
     def pulse(self) -> tuple[str, int]:
@@ -105,7 +107,8 @@ class CellProcess:
         """See ``Collector.stop``."""
         if self._page is not None:
             self._page.stop()
-        self._collector.stop()
+        if self._made is not None:
+            self._made.stop()
 
 
 @ray.remote(num_cpus=0)
