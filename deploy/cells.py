@@ -31,7 +31,7 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> Coll
     }
     cable = replace(spec.cable, **{name: value for name, value in wanted.items() if value is not None})
     return CollectorSpec(
-        cell=replace(spec, cable=cable),
+        cell=replace(spec, cable=cable, changes=config.cells.changes),
         task=config.task,
         stream=folder.stream,
         recordings=folder.recordings,

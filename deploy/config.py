@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from actors.insertion import InsertionConfig, LevelName
+from actors.sim.scene_change import SceneChange
 from deploy.settings import Section, read_tree, set_value, validated
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
@@ -30,6 +31,7 @@ class CellsConfig(Section):
         cable_stiffness: EI, N m^2; like the next two, None leaves it to the level.
         cable_length_m: between the fingers and the plug.
         clearance_m: radial, between pin and hole.
+        changes: of the scene while they work (``actors.sim.scene_change``), to try how a run follows them.
     """
 
     count: int = Field(2, ge=1)
@@ -39,6 +41,7 @@ class CellsConfig(Section):
     cable_stiffness: float | None = Field(None, gt=0)
     cable_length_m: float | None = Field(None, gt=0)
     clearance_m: float | None = Field(None, gt=0)
+    changes: tuple[SceneChange, ...] = ()
 
 
 class RecordingConfig(Section):

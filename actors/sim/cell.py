@@ -9,7 +9,8 @@ import numpy as np
 from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
 from actors.sim import cable
 from actors.sim.cable import CableSpec
-from actors.sim.world import Surroundings, build_world, cameras_of
+from actors.sim.scene_change import Scene, SceneChange
+from actors.sim.world import Surroundings, build_world, cameras_of, move_cameras
 from s3k_dist.errors import CellError, PreflightError
 from s3k_dist.frames import MultiViewFrame, View
 
@@ -54,6 +55,7 @@ class CableCellSpec:
         randomisation: of each episode's start.
         decoys: plugs and sockets that are not the task's lie about.
         rendered: False leaves the images black: for those who see by ``TrueFeatures`` alone, several times as fast.
+        changes: of the scene while it works, in the order of their frames.
     """
 
     cell_id: str = "cell0"
@@ -63,6 +65,7 @@ class CableCellSpec:
     randomisation: Randomisation = field(default_factory=Randomisation)
     decoys: bool = False
     rendered: bool = True
+    changes: tuple[SceneChange, ...] = ()
 
 
 class CableCell:
@@ -74,25 +77,39 @@ class CableCell:
         """Raises PreflightError where no OpenGL renderer can be had."""
         self.cell_id = spec.cell_id
         self._spec = spec
-        self._model = model = _compile(spec)
-        self._data = mujoco.MjData(model)
         self._stopped = False
-        self._renderer = _renderer(model, spec.image_px) if spec.rendered else None
+        self._renderer: mujoco.Renderer | None = None
+        self._sequence = 0
+        self._target_m = HOME_M.copy()
+        self._target_rad = np.zeros(3)
+        self._build(Scene(spec.scene_seed, spec.decoys))
+
+    def _build(self, scene: Scene) -> None:
+        """Make the world as it is now."""
+        spec, self._scene = self._spec, scene
+        self._model = model = _compile(spec, scene)
+        self._data = mujoco.MjData(model)
+        # Of the cameras as they were calibrated.
         self.cameras = cameras_of(model, spec.image_px)
-        self._surroundings = Surroundings(model)
+        move_cameras(model, scene.moves)
+        if self._renderer is not None:
+            self._renderer.close()
+        self._renderer = _renderer(model, spec.image_px) if spec.rendered else None
+        self._surroundings = Surroundings(model, scene.light)
         self._rest_shape = model.qpos_spring.copy()
         self._bend_joints = [
             [int(model.joint(f"c{axis}{link}").qposadr[0]) for axis in "xy"] for link in range(cable.CABLE_LINKS)
         ]
         self._hand = model.body("hand").id
         self._sites = {name: model.site(name).id for name in ("grasp", "tip", "base", "opening")}
-        self._sequence = 0
-        self._target_m = HOME_M.copy()
-        self._target_rad = np.zeros(3)
 
     def reset(self, seed: int | None = None) -> CellObservation:
         """Bend the cable, move the socket, the gripper, the clutter and the light; then let the cable settle."""
         self._require_running()
+        due = (change for change in self._spec.changes if change.after_frames <= self._sequence)
+        scene = Scene(self._spec.scene_seed, self._spec.decoys).after(due)
+        if scene != self._scene:
+            self._build(scene)
         rng = np.random.default_rng(seed)
         model, data, spread = self._model, self._data, self._spec.randomisation
         self._surroundings.randomise(rng)
@@ -211,8 +228,8 @@ class CableCell:
         return np.stack(seen)
 
 
-def _compile(spec: CableCellSpec) -> mujoco.MjModel:
-    world = build_world(spec.scene_seed, decoys=spec.decoys)
+def _compile(spec: CableCellSpec, scene: Scene) -> mujoco.MjModel:
+    world = build_world(scene.scene_seed, decoys=scene.decoys)
     text = f"""
 <mujoco model="cable_cell">
  <compiler angle="degree"/>

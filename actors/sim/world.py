@@ -3,12 +3,14 @@
 Everything is MJCF text and PNG bytes; a seed decides how it looks.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
 from actors.sim import textures
+from actors.sim.scene_change import SceneChange
 from s3k_dist.geometry.camera import NO_DISTORTION, Camera
 
 CAMERA_DISTANCE_M = 0.45
@@ -88,9 +90,17 @@ def cameras_of(model: mujoco.MjModel, size_px: int) -> tuple[Camera, ...]:
 
 
 class Surroundings:
-    """Rearranges lights and clutter of a compiled world between episodes."""
+    """Rearranges lights and clutter of a compiled world between episodes.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    Args:
+        model: the world.
+        light: factor on every lamp.
+    """
+
+    def __init__(self, model: mujoco.MjModel, light: float = 1.0) -> None:
+        model.light_diffuse *= light
+        model.vis.headlight.ambient[:] *= light
+        model.vis.headlight.diffuse[:] *= light
         self._model = model
         names = (model.body(index).name for index in range(model.nbody))
         self._clutter = [model.body(name).id for name in names if name.startswith("clutter")]
@@ -111,6 +121,24 @@ class Surroundings:
             self._model.light_pos[light] = self._light_pos[light] + rng.uniform(-0.15, 0.15, 3)
             tint = rng.uniform(0.75, 1.2) * rng.uniform(0.94, 1.06, 3)
             self._model.light_diffuse[light] = np.clip(self._light_diffuse[light] * tint, 0, 1)
+
+
+def move_cameras(model: mujoco.MjModel, moves: Iterable[SceneChange]) -> None:
+    """Move cameras of a compiled model, one after the other."""
+    for move in moves:
+        camera = model.camera(move.camera).id
+        rotation = np.zeros(9)
+        mujoco.mju_quat2Mat(rotation, model.cam_quat[camera])
+        # MuJoCo's camera looks along -z with y up; these are OpenCV's axes.
+        axes = rotation.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])
+        model.cam_pos[camera] += axes @ np.array(move.camera_moved_m)
+        angle = float(np.linalg.norm(move.camera_turned_rad))
+        if angle:
+            turn = np.zeros(4)
+            mujoco.mju_axisAngle2Quat(turn, axes @ np.array(move.camera_turned_rad) / angle, angle)
+            turned = np.zeros(4)
+            mujoco.mju_mulQuat(turned, turn, model.cam_quat[camera])
+            model.cam_quat[camera] = turned
 
 
 def _room() -> str:
