@@ -29,12 +29,13 @@ class Run:
         self.root = root
         arguments = ["run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=1000000"]
         arguments += ["--set", "service.replicas=2", "--set", "policy.checkpoint_s=2"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", *arguments],
-            stdout=(root.parent / "log").open("w"),
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        with (root.parent / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.cli", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
 
     def parts(self) -> dict[str, Part]:
         return {part.name: part for part in read_status(self.root).parts}
