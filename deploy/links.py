@@ -166,6 +166,15 @@ class RemoteReplay:
         """A stored episode with other features; returns when the learner has it, so that no queue grows."""
         ray.get(self._learner.refresh.remote(chunk), timeout=ASK_S)
 
+    def put_back(self, chunk: EpisodeChunk) -> None:
+        """An episode that it had learned from, and has not in its last checkpoint."""
+        ray.get(self._learner.put_back.remote(chunk), timeout=ASK_S)
+
+    def restored_from_s(self) -> float:
+        """When the checkpoint was written that it was begun from, Unix time; 0 if there was none."""
+        restored_s: float = ray.get(self._learner.restored_from_s.remote(), timeout=ASK_S)
+        return restored_s
+
     def features_refreshed(self) -> None:
         """Enough is refreshed to learn from."""
         ray.get(self._learner.features_refreshed.remote(), timeout=ASK_S)

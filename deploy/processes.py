@@ -197,7 +197,8 @@ class KeypointProcess:
                 self._config.cells.image_px,
             )
         if current and current != self._refresher.version:
-            self._refresher.begin(current, KeypointDetector.load(registry, current))
+            # Where the learner was begun anew it has lost what it learned since its last checkpoint.
+            self._refresher.begin(current, KeypointDetector.load(registry, current), put_back=forget)
         return self._refresher.advance(seconds)
 
     def _read_frames(self, frame_ids: list[str]) -> Iterable[MultiViewFrame]:
@@ -235,8 +236,11 @@ class PolicyProcess:
     def __init__(self, config: RunConfig, folder: RunFolder) -> None:
         _settle("policy", threads=1)
         from deploy.policy import actor_shape, build_algorithm, progress_of
+        from learners.ddpg.checkpoint import latest_checkpoint
 
         self._folder = folder
+        checkpoint = latest_checkpoint(folder.checkpoints)
+        self._restored_from_s = 0.0 if checkpoint is None else checkpoint.stat().st_mtime
         self._algorithm = build_algorithm(config, folder)
         self._shape = actor_shape(config)
         self._progress_of = progress_of
@@ -269,6 +273,16 @@ class PolicyProcess:
     def refresh(self, chunk: EpisodeChunk) -> None:
         """See ``FeatureRefresh.put``."""
         self._algorithm.feature_refresh.put(chunk)
+
+    @ray.method(concurrency_group="ingest")
+    def put_back(self, chunk: EpisodeChunk) -> None:
+        """Take a whole episode that was lost with the process before."""
+        self._algorithm.env_runner_group.local_env_runner.inbox.push(chunk)
+
+    @ray.method(concurrency_group="ingest")
+    def restored_from_s(self) -> float:
+        """When the checkpoint was written that it was begun from, Unix time; 0 if there was none."""
+        return self._restored_from_s
 
     @ray.method(concurrency_group="ingest")
     def features_refreshed(self) -> None:

@@ -1,7 +1,7 @@
 """Computes the features of stored episodes anew, from the stream's frames, when another keypoint model is promoted.
 
-Bounded in time: it works for some seconds when asked to, and goes on where it stopped. Without ray: the learner is
-whoever takes episodes.
+And gives a learner that was begun from its last checkpoint the episodes it has missed since. Bounded in time: it works
+for some seconds when asked to, and goes on where it stopped. Without ray: the learner is whoever takes episodes.
 """
 
 import time
@@ -40,6 +40,12 @@ class Refreshable(Protocol):
     def refresh(self, chunk: EpisodeChunk) -> None:
         """A stored episode with other features."""
 
+    def put_back(self, chunk: EpisodeChunk) -> None:
+        """An episode that it had learned from, and has not in its last checkpoint."""
+
+    def restored_from_s(self) -> float:
+        """When the checkpoint was written that it was begun from, Unix time; 0 if there was none."""
+
     def features_refreshed(self) -> None:
         """Enough is refreshed to learn from: the demonstrations and the newest episodes, or all that can be."""
 
@@ -53,12 +59,14 @@ class RefreshStatus:
         left: episodes that wait.
         refreshed: episodes since the version was promoted.
         lost: episodes of which the track or a frame is gone; they keep the features they have.
+        put_back: episodes that the learner has missed and got again.
     """
 
     version: int = 0
     left: int = 0
     refreshed: int = 0
     lost: int = 0
+    put_back: int = 0
 
     @property
     def done(self) -> bool:
@@ -104,16 +112,24 @@ class FeatureRefresher:
         self._waiting: list[int] = []
         self._passed: set[int] = set()  # episodes that cannot be refreshed, for this version
         self._recorded: dict[int, Path] = {}
-        self._refreshed = 0
+        self._missed: list[int] = []
+        self._refreshed = self._put_back = 0
         self._said = self._finished = False
 
-    def begin(self, version: int, features: FeatureSource) -> None:
-        """The features of ``version`` are wanted from now on; ``features`` makes them."""
+    def begin(self, version: int, features: FeatureSource, *, put_back: bool = False) -> None:
+        """The features of ``version`` are wanted from now on; ``features`` makes them.
+
+        Args:
+            version: of the model.
+            features: its.
+            put_back: give the learner the episodes that it has missed since its last checkpoint.
+        """
         self._version, self._features = version, features
         self._waiting, self._passed, self._refreshed = [], set(), 0
         self._said = self._finished = False
         self._recorded = {episode_key(path.stem): path for path in self._recordings.glob("*.npz")}
         self._learner.features_promoted(version)
+        self._missed = self._find_missed() if put_back else []
         self._look()
 
     @property
@@ -126,8 +142,11 @@ class FeatureRefresher:
         until = time.monotonic() + seconds
         if not self._waiting:
             self._look()  # for episodes that have ended since
-        while self._waiting:
-            self._refresh(self._waiting.pop(0))
+        while self._missed or self._waiting:
+            if self._missed:
+                self._put_back += self._retell(self._missed.pop(0), self._learner.put_back)
+            else:
+                self._refreshed += self._retell(self._waiting.pop(0), self._learner.refresh)
             if self._refreshed == ENOUGH_EPISODES:
                 self._say_enough()
             if time.monotonic() > until:
@@ -136,7 +155,8 @@ class FeatureRefresher:
             self._finished = True
             self._say_enough()
             self._forget()
-        return RefreshStatus(self._version, len(self._waiting), self._refreshed, len(self._passed))
+        left = len(self._missed) + len(self._waiting)
+        return RefreshStatus(self._version, left, self._refreshed, len(self._passed), self._put_back)
 
     def _say_enough(self) -> None:
         if not self._said:
@@ -150,17 +170,25 @@ class FeatureRefresher:
         # Of an episode that has not ended there is no track yet: it is found when it is looked for again.
         self._waiting = [key for key in stale if key not in self._passed and self._path(key) is not None]
 
-    def _refresh(self, key: int) -> None:
+    def _find_missed(self) -> list[int]:
+        """Episodes that ended after the learner's checkpoint was written, and that it does not know."""
+        since_s, stored = self._learner.restored_from_s(), set(map(int, self._learner.stored_episodes()))
+        paths = [path for path in self._tracks.glob(f"*{SUFFIX}") if path.stat().st_mtime > since_s]
+        keys = [_key_of(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime)]
+        return [key for key in keys if key not in stored]
+
+    def _retell(self, key: int, hand_over: Callable[[EpisodeChunk], None]) -> bool:
         path = self._path(key)
         if path is None or self._features is None:
-            return
+            return False
         try:
             track: Track = load_track(path) if path.name.endswith(SUFFIX) else load_recording(path)
             frames = self._read_frames(track.frame_ids)
-            self._learner.refresh(refreshed_chunk(track, frames, self._features, self._task))
-            self._refreshed += 1
+            hand_over(refreshed_chunk(track, frames, self._features, self._task))
         except (StorageError, FrameError):
             self._passed.add(key)
+            return False
+        return True
 
     def _path(self, key: int) -> Path | None:
         path = track_path(self._tracks, key)
@@ -171,6 +199,9 @@ class FeatureRefresher:
         stored = set(map(int, self._learner.stored_episodes()))
         oldest = time.time() - FORGOTTEN_AFTER_S
         for path in self._tracks.glob(f"*{SUFFIX}"):
-            name = path.name.removesuffix(SUFFIX)
-            if int(name, 16) not in stored and path.stat().st_mtime < oldest:
+            if _key_of(path) not in stored and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
+
+
+def _key_of(track: Path) -> int:
+    return int(track.name.removesuffix(SUFFIX), 16)

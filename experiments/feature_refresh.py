@@ -104,6 +104,7 @@ class StoredEpisodes:
     def __init__(self, algorithm: DDPG) -> None:
         self._replay, refresh = algorithm.replay, algorithm.feature_refresh
         self.features_promoted, self.refresh, self.features_refreshed = refresh.promoted, refresh.put, refresh.done
+        self.put_back = algorithm.env_runner.inbox.push
 
     def stale_episodes(self, version: int) -> np.ndarray:
         """Keys of the stored episodes with features of another model than ``version``, the most urgent first."""
@@ -112,6 +113,10 @@ class StoredEpisodes:
     def stored_episodes(self) -> np.ndarray:
         """Keys of all stored episodes."""
         return self._replay.episodes()
+
+    def restored_from_s(self) -> float:
+        """It never was."""
+        return 0.0
 
 
 def train(

@@ -185,6 +185,8 @@ class KeypointDriver(PartDriver):
 
     def _refreshed(self, features: RefreshStatus) -> None:
         before, self.features = self.features, features
+        if features.put_back > before.put_back and features.done:
+            self._say(f"the policy learner got {features.put_back} episodes again that it had lost")
         if features.done and features.refreshed and not (before.done and before.version == features.version):
             lost = f", {features.lost} could not be" if features.lost else ""
             self._say(f"{features.refreshed} stored episodes have the features of model {features.version}{lost}")

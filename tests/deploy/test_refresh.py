@@ -42,6 +42,7 @@ class Learner:
     def __init__(self, episodes: Iterable[str]) -> None:
         self.versions = dict.fromkeys(map(episode_key, episodes), 1)
         self.said: list[str] = []
+        self.restored_s = 0.0
 
     def features_promoted(self, version: int) -> None:
         self.said.append(f"promoted {version}")
@@ -56,6 +57,13 @@ class Learner:
         (version,) = set(chunk.model_versions.tolist())
         self.versions[episode_key(chunk.episode_id)] = version
         self.said.append(f"refreshed {chunk.episode_id}")
+
+    def put_back(self, chunk: EpisodeChunk) -> None:
+        self.versions[episode_key(chunk.episode_id)] = int(chunk.model_versions[0])
+        self.said.append(f"put back {chunk.episode_id}, {len(chunk)} steps")
+
+    def restored_from_s(self) -> float:
+        return self.restored_s
 
     def features_refreshed(self) -> None:
         self.said.append("all")
@@ -168,3 +176,18 @@ def test_tracks_of_forgotten_episodes_go_when_they_are_old(run: Path) -> None:
     refreshing.advance(5.0)
     left = {path.name for path in (run / "tracks").iterdir()}
     assert left == {track_path(run / "tracks", episode_key(f"episode-{number}")).name for number in (0, 1, 4)}
+
+
+def test_a_learner_gets_again_what_it_lost_with_its_process(run: Path) -> None:
+    learner = Learner(names(2))
+    for number in range(5):
+        os.utime(track_path(run / "tracks", episode_key(f"episode-{number}")), (1000 + number, 1000 + number))
+    learner.restored_s = 1002.5  # episodes 3 and 4 ended after the checkpoint; 2 was forgotten before
+    refreshing = refresher(run, learner)
+    refreshing.begin(2, Model(2), put_back=True)
+    status = refreshing.advance(5.0)
+    assert status.put_back == 2
+    assert learner.said[:3] == ["promoted 2", "put back episode-3, 3 steps", "put back episode-4, 3 steps"]
+    assert set(learner.said[3:]) == {"refreshed episode-0", "refreshed episode-1", "all"}
+    refreshing.begin(3, Model(3))
+    assert refreshing.advance(5.0).put_back == 2, "once"
