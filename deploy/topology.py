@@ -27,6 +27,10 @@ class ProcessDiedError(S3KError):
     """A process of the run is gone."""
 
 
+class ProcessHangsError(S3KError):
+    """A process of the run does not answer in time."""
+
+
 class Topology:
     """Processes of one run, started when first asked for, stopped together.
 
@@ -220,7 +224,7 @@ class Calls:
         for reference, pending in list(self._pending.items()):
             if now > pending[1]:
                 del self._pending[reference]
-                answers.append((pending, DeadlineError(f"{pending[0]} did not answer in time")))
+                answers.append((pending, ProcessHangsError(f"{pending[0]} did not answer in time")))
         results: list[tuple[str, Any]] = []
         for (name, _, then), result in answers:
             if then is None:

@@ -14,6 +14,7 @@ S3KError
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
+├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 ├── MalformedError       a message to the control page's server that says nothing a robot could do (deploy.control)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.fleet.part import Part, State
-from deploy.topology import Calls, ProcessDiedError
-from s3k_dist.errors import DeadlineError, S3KError
+from deploy.topology import Calls, ProcessDiedError, ProcessHangsError
+from s3k_dist.errors import S3KError
 
 PULSE_EVERY_S, PULSE_S = 2.0, 10.0  # a process that is stopped or stuck answers nothing; a busy one does
 
@@ -57,7 +57,7 @@ class PartDriver(ABC):
                 return
             if isinstance(result, tuple):
                 self.part.node, self.part.pid = result
-            elif isinstance(result, DeadlineError):
+            elif isinstance(result, ProcessHangsError):
                 self._say(f"{self.part.name} hangs: no sign of life for {PULSE_S:.0f} s")
                 self.end_process()  # what it was asked for fails by that
 
@@ -77,7 +77,7 @@ class PartDriver(ABC):
         self._calls.ask(self.part.name, reference, deadline_s, answered)
 
     def _failed(self, error: S3KError) -> None:
-        if isinstance(error, (ProcessDiedError, DeadlineError)):
+        if isinstance(error, (ProcessDiedError, ProcessHangsError)):
             # Dead or hung: another process. One that said what is wrong goes on.
             self.end_process()
         self.part.failed(error, time.time())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from deploy.fleet.driver import PartDriver
 from deploy.fleet.part import Part, State
 from deploy.refresh import RefreshStatus
-from deploy.topology import CALL_S, START_S, Calls, ProcessDiedError
+from deploy.topology import CALL_S, START_S, Calls, ProcessDiedError, ProcessHangsError
 from learners.keypoint.learner import LearnerStatus
-from s3k_dist.errors import DeadlineError, S3KError
+from s3k_dist.errors import S3KError
 
 if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
@@ -116,7 +116,7 @@ class PolicyDriver(PartDriver):
         self._advance()
 
     def _failed(self, error: S3KError) -> None:
-        if not isinstance(error, (ProcessDiedError, DeadlineError)):
+        if not isinstance(error, (ProcessDiedError, ProcessHangsError)):
             raise error  # a setting or a checkpoint that does not fit: another process would say the same
         super()._failed(error)
         if self.part.failures >= MAX_FAILURES_IN_A_ROW:

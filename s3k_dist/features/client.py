@@ -30,6 +30,7 @@ Answer = TypeVar("Answer")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # as the server's
 READY_LOOK_S = 0.05
+KEEPALIVE_MS = 1500  # the server allows as much (``server.py``)
 SHORTEST_PAUSE_S = 0.01  # many retries must not become a busy loop
 _WORTH_RETRYING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -269,6 +270,11 @@ def _options(max_message_bytes: int, replicas: int) -> list[tuple[str, Any]]:
         ("grpc.max_reconnect_backoff_ms", 1000),
         # What it calls the least backoff is the time it gives a connection to come about.
         ("grpc.min_reconnect_backoff_ms", 2000),
+        # A server that is stopped keeps its connections and answers nothing: without pings that would look like work.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_MS),
+        ("grpc.http2.max_pings_without_data", 0),
     ]
     if replicas > 1:
         balanced = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}

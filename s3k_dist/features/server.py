@@ -170,6 +170,9 @@ def _options(max_message_bytes: int) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
+        # Clients ask whether it still lives while they wait for an answer (``client.KEEPALIVE_MS``).
+        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+        ("grpc.http2.max_ping_strikes", 0),
         # With SO_REUSEPORT a second server would share the port in silence and get half of the frames.
         ("grpc.so_reuseport", 0),
     ]

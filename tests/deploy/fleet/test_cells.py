@@ -5,7 +5,7 @@ import pytest
 from deploy.fleet.cell_driver import CellDriver
 from deploy.fleet.cell_file import CellFile
 from deploy.fleet.part import State
-from deploy.topology import ProcessDiedError
+from deploy.topology import ProcessDiedError, ProcessHangsError
 from s3k_dist.errors import DeadlineError, ServiceUnavailableError
 from tests.deploy.fleet.conftest import Clock, FakeHost, HandCalls, Said, outcome
 
@@ -49,7 +49,7 @@ def test_a_cell_waits_for_its_node_and_takes_the_newest_weights_before_it_moves(
     assert host.seed == 2
 
 
-@pytest.mark.parametrize("error", [ProcessDiedError("its process died"), DeadlineError("bench3 did not answer")])
+@pytest.mark.parametrize("error", [ProcessDiedError("its process died"), ProcessHangsError("bench3 did not answer")])
 def test_one_that_dies_or_hangs_gets_another_process_after_longer_and_longer_pauses(
     error: Exception, cell: CellDriver, host: FakeHost, calls: HandCalls, said: Said, clock: Clock
 ) -> None:
@@ -74,11 +74,12 @@ def test_one_that_dies_or_hangs_gets_another_process_after_longer_and_longer_pau
     assert (cell.part.failures, cell.part.restarts) == (0, 5)
 
 
+@pytest.mark.parametrize("error", [ServiceUnavailableError("no feature service"), DeadlineError("no answer")])
 def test_one_that_lost_its_service_keeps_its_process_and_is_connected_anew(
-    cell: CellDriver, host: FakeHost, calls: HandCalls, clock: Clock
+    error: Exception, cell: CellDriver, host: FakeHost, calls: HandCalls, clock: Clock
 ) -> None:
     at_work(cell, host, calls)
-    calls.answer("bench3", ServiceUnavailableError("no feature service"))
+    calls.answer("bench3", error)
     clock.now_s += 1
     cell.turn("run")
     assert (calls.last, host.ended) == ("bench3#1.connect", [])
@@ -141,7 +142,7 @@ def test_one_that_shows_no_sign_of_life_is_ended_long_before_its_episode_is_over
     assert (cell.part.node, cell.part.pid, host.ended) == ("10.0.0.3", 77, [])
     clock.now_s += 3
     cell.turn("run")
-    calls.pulses.pop("bench3")(DeadlineError("no answer"))
+    calls.pulses.pop("bench3")(ProcessHangsError("no answer"))
     assert host.ended == ["bench3 killed"]
     assert said == ["bench3 hangs: no sign of life for 10 s"]
     calls.answer("bench3", ProcessDiedError("its process died"))
@@ -160,5 +161,5 @@ def test_a_late_pulse_of_a_process_before_ends_nothing(
     calls.answer("bench3")
     calls.answer("bench3")
     host.ended.clear()
-    late(DeadlineError("no answer"))
+    late(ProcessHangsError("no answer"))
     assert host.ended == []

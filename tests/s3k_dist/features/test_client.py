@@ -1,7 +1,11 @@
 """What a cell hears when the service is away, and what it still knows."""
 
+import signal
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +119,36 @@ def test_a_replica_without_a_model_is_not_asked(serve: Any, models: Any, make_fr
 def test_a_replica_whose_host_is_unknown_is_named() -> None:
     with pytest.raises(ServiceUnavailableError, match=r"no feature service at nowhere\.invalid:1"):
         FeatureClient("nowhere.invalid:1,127.0.0.1:2")
+
+
+STOPPED = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.s3k_dist.features.conftest import FakeModels
+from s3k_dist.features.server import FeatureServer
+from s3k_dist.features.server_thread import FeatureServerThread
+models = FakeModels()
+thread = FeatureServerThread(FeatureServer(models.current, models.load))
+thread.start(30.0)
+print(thread.address, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_replica_that_is_stopped_holds_nobody_up_for_long(serve: Any, make_frame: Any) -> None:
+    root = str(Path(__file__).parents[3])
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED.format(root=root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            other = process.stdout.readline().strip()
+            with FeatureClient(f"{other},{serve().address}", deadline_s=HANG_GUARD_S) as client:
+                client.wait_ready(HANG_GUARD_S)
+                for sequence in range(10):
+                    client.extract(make_frame(sequence))
+                process.send_signal(signal.SIGSTOP)
+                for sequence in range(10, 20):
+                    assert client.extract(make_frame(sequence)).sequence == sequence
+        finally:
+            process.kill()
