@@ -19,8 +19,8 @@ PARTS = ("speed", "replay", "curves")
 def main(arguments: list[str]) -> None:
     """Measure what is asked for, keep it, and write the page if asked to."""
     options = _parser().parse_args(arguments)
+    from benchmarks.results import Results
     from benchmarks.rl.curves import curve_names
-    from benchmarks.rl.results import Results
 
     results = Results(options.out / ("quick" if options.quick else "full"))
     if options.list:

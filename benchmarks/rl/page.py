@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results import Results
 from benchmarks.rl import contestants, speed
 from benchmarks.rl.buffers import ACTION_SIZE, BATCH, OBSERVATION_SIZE, OURS, RLLIB, SB3
 from benchmarks.rl.contestants import (
@@ -22,7 +23,6 @@ from benchmarks.rl.contestants import (
     SB3_TD3,
 )
 from benchmarks.rl.curves import NAMES, SEEDS, TASKS, curve_names
-from benchmarks.rl.results import Results
 from benchmarks.rl.timing import Rates
 from experiments.pages import axes, number, table
 from s3k_dist.atomic import write_atomic

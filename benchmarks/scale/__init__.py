@@ -1,0 +1,1 @@
+"""What one more cell costs, and where each part saturates."""
