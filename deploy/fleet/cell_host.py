@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from deploy.cells import configured_cells
 from deploy.fleet.cell_file import CellFile
 from deploy.fleet.training_figures import TrainingFigures
 from deploy.seeds import TRAINING_SEEDS
@@ -26,7 +27,7 @@ class SessionCellHost:
         self._figures = figures
         self._order: dict[str, int] = {}
         self._token = secrets.token_urlsafe(16)  # of the control page: the same for a cell that is begun anew
-        self._controlled: str | None = None  # the cell that a person may take over
+        self._controlled = configured_cells(session.config)[0].cell  # a person may take it over
 
     def offers(self, resource: str | None) -> bool:
         """Whether a node with this resource has joined."""
@@ -56,11 +57,10 @@ class SessionCellHost:
         return handle.attach.remote(session.topology.policy_learner(), session.config.policy, seed)
 
     def attached(self, cell_id: str, handle: Any) -> None:
-        """Let a person take over the first of them."""
+        """Let a person take over the first of the run's own."""
         session = self._session
-        if session.config.control.port is None or self._controlled not in (None, cell_id):
+        if session.config.control.port is None or cell_id != self._controlled:
             return
-        self._controlled = cell_id
 
         def served(url: str | S3KError) -> None:
             session.view.event(f"take over {cell_id} at {url}")
