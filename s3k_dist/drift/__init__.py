@@ -1,0 +1,1 @@
+"""Drift noticed without labels, where the frames are seen: needs no torch."""
