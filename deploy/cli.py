@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
 from deploy.commands.fleet import add_fleet
+from deploy.commands.labels import add_labels
 from deploy.commands.parts import add_parts
 from deploy.commands.runs import add_run, add_serve
 from deploy.commands.tune import add_tune
@@ -38,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     # In the order of the help.
-    for add in (add_run, add_fleet, add_demos, add_simulate, add_parts, add_tune, add_serve, add_exchange):
+    for add in (add_run, add_fleet, add_demos, add_simulate, add_labels, add_parts, add_tune, add_serve, add_exchange):
         add(commands)
     return parser
 

@@ -62,7 +62,7 @@ def print_dataset_evaluation(weights: str, data: Path, out: Path) -> int:
         FrameError: the frames are not what the model takes.
         TooFewViewsError: a label lacks a keypoint of the model.
     """
-    registry, version = _registry(weights)
+    registry, version = named_registry(weights)
     detector = KeypointDetector.load(registry, version)
     frames = _judged_by(DatasetFolder(data), detector)
     seen = look(detector, frames.labelled)
@@ -103,8 +103,12 @@ class _JudgedBy:
     split: str
 
 
-def _registry(weights: str) -> tuple[WeightsRegistry, int]:
-    """``FOLDER`` or ``FOLDER:VERSION``."""
+def named_registry(weights: str) -> tuple[WeightsRegistry, int]:
+    """The registry and version of ``FOLDER`` or ``FOLDER:VERSION``.
+
+    Raises:
+        StorageError: there are no weights, or no version is named and none promoted.
+    """
     folder, colon, tail = weights.rpartition(":")
     root, wanted = (Path(folder), int(tail)) if colon and tail.isdecimal() else (Path(weights), None)
     registry = WeightsRegistry(root)
