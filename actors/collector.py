@@ -5,7 +5,7 @@ continues its stream where the old one stopped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ from actors.recording import (
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
 from actors.sim.cell import CableCell, CableCellSpec
 from actors.track import Track, save_track
+from s3k_dist.drift.monitor import DriftConfig
+from s3k_dist.drift.watch import CellWatch
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.client import FeatureClient
 from s3k_dist.features.latency import LatencySummary
@@ -47,6 +49,7 @@ class CollectorSpec:
         recordings: folder of recorded episodes.
         tracks: folder of what the robot did in the episodes that are learned from; None keeps nothing of it.
         deadline_s: patience with the feature service for one frame.
+        drift: how the cell watches its own frames.
     """
 
     cell: CableCellSpec
@@ -55,6 +58,7 @@ class CollectorSpec:
     recordings: Path
     tracks: Path | None = None
     deadline_s: float = 5.0
+    drift: DriftConfig = field(default_factory=DriftConfig)
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Collector:
         self._rollout: Rollout | None = None
         self._film: Film | None = None
         self._desk: Desk | None = None
+        self._watch = CellWatch(spec.drift)
         self._episodes = self._step = 0
         self._attended = False
         self._track: Track | None = None
@@ -163,7 +168,7 @@ class Collector:
             track, self._track = self._track, None
             if learned_from and track is not None and self._spec.tracks is not None:
                 save_track(self._spec.tracks, track)
-        return outcome, self._film
+        return replace(outcome, drift=self._watch.report()), self._film
 
     def latency(self) -> LatencySummary | None:
         """Round trips to the feature service, as this cell met them."""
@@ -201,6 +206,7 @@ class Collector:
         save_recording(self._spec.recordings, episode)
 
     def _show(self, seen: CellObservation, features: FrameFeatures, step: TaskStep) -> None:
+        self._watch.observe(features, seen.frame.cameras)
         if self._desk is not None:
             phase = "open" if self._attended else "closed"
             self._desk.show(Moment(seen, phase, self._episodes, self._step))

@@ -13,6 +13,7 @@ from actors.observation import FeatureSource, observed_through, observed_version
 from actors.operator import Operator
 from actors.pace import Pace
 from actors.track import Track
+from s3k_dist.drift.watch import DriftReport
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.stream.record import StreamRecord
@@ -59,6 +60,7 @@ class EpisodeOutcome:
         consistent: which keypoints the task trusted, shape (T + 1, 3).
         intervened_steps: steps that a person drove.
         misfit_steps: steps on features of a model that the policy had not learned from.
+        drift: what the cell noticed of its own frames since the episode before.
     """
 
     episode_id: str
@@ -74,6 +76,7 @@ class EpisodeOutcome:
     consistent: np.ndarray
     intervened_steps: int = 0
     misfit_steps: int = 0
+    drift: DriftReport = field(default_factory=DriftReport)
 
     @property
     def truly_inserted(self) -> bool:

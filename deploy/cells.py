@@ -8,6 +8,7 @@ from actors.sim.levels import at_level
 from deploy.config import RunConfig
 from deploy.fleet.cell_file import CellFile, SimulatedSection
 from deploy.run_folder import RunFolder
+from s3k_dist.drift.monitor import DriftConfig
 
 
 def configured_cells(config: RunConfig) -> list[CellFile]:
@@ -37,4 +38,5 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> Coll
         recordings=folder.recordings,
         tracks=folder.tracks,
         deadline_s=config.service.deadline_s,
+        drift=DriftConfig(config.drift.reference_frames, config.drift.hours_between_false_alarms),
     )

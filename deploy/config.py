@@ -95,6 +95,18 @@ class ServiceConfig(Section):
     metrics_port: int | None = Field(None, ge=0, le=65535)
 
 
+class DriftSection(Section):
+    """How cells watch their own frames (docs/continual.md).
+
+    Attributes:
+        reference_frames: of one model version, that say what is usual; no alarm before they are there.
+        hours_between_false_alarms: of one cell at 4 Hz, on average; more takes longer to notice.
+    """
+
+    reference_frames: int = Field(480, ge=40)
+    hours_between_false_alarms: float = Field(1000.0, gt=0)
+
+
 class PolicyConfig(Section):
     """DDPG from demonstrations.
 
@@ -226,6 +238,7 @@ class RunConfig(Section):
     keypoints: KeypointLearnerConfig = KeypointLearnerConfig()
     vae: VaeConfig = VaeConfig()
     service: ServiceConfig = ServiceConfig()
+    drift: DriftSection = DriftSection()
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()
     control: ControlConfig = ControlConfig()

@@ -36,6 +36,7 @@ FIGURES = {
     "env_steps": ("environment steps", "{:,.0f}"),
     "updates": ("policy updates", "{:,.0f}"),
     "stream_frames": ("frames in the stream", "{:,.0f}"),
+    "drift_alarms": ("drift alarms", "{:.0f}"),
 }
 BAR_FIGURES = ("success_rate", "claimed_rate")
 

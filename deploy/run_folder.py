@@ -81,6 +81,11 @@ class RunFolder:
         return self.root / "episodes.jsonl"
 
     @property
+    def drift(self) -> Path:
+        """One line for each alarm, and for each camera that was looked at because of one."""
+        return self.root / "drift.jsonl"
+
+    @property
     def summary(self) -> Path:
         """What came out."""
         return self.root / "summary.json"

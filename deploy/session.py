@@ -18,6 +18,7 @@ from deploy.run_folder import RunFolder
 from deploy.run_log import RunLog
 from deploy.seeds import SEEDS_PER_RUN
 from deploy.topology import Topology
+from s3k_dist.drift.watch import DriftReport
 from s3k_dist.errors import StorageError
 
 PHASES = ("record", "learn to see", "learn to act", "evaluate", "report")
@@ -34,6 +35,7 @@ class Session:
         log: its metrics.
         view: what a person sees.
         latencies_ms: of every feature request while the policy learned, as the cells met them.
+        drift_alarms: of all cells, in this sitting.
     """
 
     config: RunConfig
@@ -42,6 +44,7 @@ class Session:
     log: RunLog
     view: LiveView
     latencies_ms: list[float] = field(default_factory=list)
+    drift_alarms: int = 0
 
     def seed(self, offset: int) -> int:
         """A seed of this run."""
@@ -85,11 +88,29 @@ class Session:
             "intervened_steps": outcome.intervened_steps,
             "median_error_mm": [round(1e3 * float(v), 3) for v in np.median(outcome.error_m, axis=0)],
         }
+        self._append(self.folder.episodes, [json.dumps(line)])
+
+    def note_drift(self, cell_id: str, report: DriftReport, env_steps: int) -> None:
+        """Show, log and keep what a cell noticed of its own frames."""
+        for line in report.lines():
+            self.view.event(line if line.startswith("drift") else f"{cell_id}: {line}")
+        if news := report.as_maps():
+            at_s = time.time()
+            self._append(self.folder.drift, [json.dumps({"at_s": at_s, "cell": cell_id} | each) for each in news])
+        self.drift_alarms += report.began
+        self.log.add("drift/alarms", self.drift_alarms, env_steps)
+        self.log.add("drift/active", report.active, env_steps)
+        for signal, level in report.levels.items():
+            self.log.add(f"drift/{signal}", level, env_steps)
+        if self.drift_alarms:
+            self.view.update(drift_alarms=self.drift_alarms)
+
+    def _append(self, path: Path, lines: list[str]) -> None:
         try:
-            with self.folder.episodes.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            with path.open("a") as file:
+                file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
-            raise StorageError(f"cannot write {self.folder.episodes}: {error.strerror}") from error
+            raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
 
 @contextmanager
@@ -112,10 +133,15 @@ def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]
 
 def episode_lines(folder: RunFolder) -> list[dict[str, Any]]:
     """All episodes of a run so far; a line torn by a crash is passed over."""
-    if not folder.episodes.exists():
+    return json_lines(folder.episodes)
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The maps in a file of JSON lines, none if it is missing; a line torn by a crash is passed over."""
+    if not path.exists():
         return []
     lines = []
-    for line in folder.episodes.read_text().splitlines():
+    for line in path.read_text().splitlines():
         try:
             lines.append(json.loads(line))
         except ValueError:

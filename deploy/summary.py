@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from deploy.keypoints import held_out_frames
+from deploy.run_folder import RunFolder
 from deploy.run_log import read_series
-from deploy.session import Session, episode_lines, machine
+from deploy.session import Session, episode_lines, json_lines, machine
 from learners.keypoint.evaluation import evaluate
 from s3k_dist.atomic import write_atomic
 from s3k_dist.keypoints.detector import KeypointDetector
@@ -34,6 +35,7 @@ def write_summary(session: Session, wall_s: float) -> dict[str, Any]:
         "keypoints": _keypoints(session, reader),
         "service": session.folder.progress().get("service", {}),
         "policy": _policy(session),
+        "drift": drift_facts(session.folder),
         "stream": {"frames": stream.frames, "bytes": stream.bytes, "cells": stream.cells},
     }
     write_atomic(session.folder.summary, json.dumps(summary, indent=1).encode())
@@ -87,6 +89,21 @@ def _policy(session: Session) -> dict[str, Any]:
         "false_successes": false,
         "mean_steps_to_success": round(float(np.mean(successes)), 2) if successes else None,
     }
+
+
+def drift_facts(folder: RunFolder) -> dict[str, Any]:
+    """Alarms by signal, and the last word on each camera that was found to have moved, by cell."""
+    lines = json_lines(folder.drift)
+    began = Counter(line["signal"] for line in lines if line["kind"] == "alarm" and line["state"] == "began")
+    cameras: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if line["kind"] == "moved camera":
+            cameras[f"{line['cell']}/{line['camera']}"] = {
+                "moved_mm": round(1e3 * float(np.linalg.norm(line["centre_m"])), 2),
+                "turned_deg": round(float(np.degrees(np.linalg.norm(line["turned_rad"]))), 3),
+                "proposed": line["proposed"],
+            }
+    return {"alarms": sum(began.values()), "by_signal": dict(began), "moved_cameras": cameras}
 
 
 def _share(lines: list[dict[str, Any]], field: str) -> float | None:

@@ -37,6 +37,7 @@ class TrainingFigures:
         """Count a training episode."""
         session = self._session
         session.keep("train", outcome)
+        session.note_drift(cell_id, outcome.drift, self.env_steps)
         session.latencies_ms.extend(outcome.latency_ms.tolist())
         self._truly.append(outcome.truly_inserted)
         self._claimed.append(outcome.claimed)

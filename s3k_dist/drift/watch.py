@@ -6,7 +6,6 @@ for features in ...:                       # every frame, some 50 microseconds e
 report = watch.report()                    # between two episodes: an explanation may take a second
 """
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -53,8 +52,8 @@ class DriftReport:
             lines.append(f"no camera has moved, the frames are new to the model: {self.finding.reason}")
         return lines
 
-    def as_json(self) -> list[str]:
-        """The same for programs: one JSON map a line; a moved camera with its proposed pose."""
+    def as_maps(self) -> list[dict[str, object]]:
+        """The same for programs, ready for JSON; a moved camera with its proposed pose."""
         lines: list[dict[str, object]] = [{"kind": "alarm", **asdict(event)} for event in self.events]
         if isinstance(self.finding, MovedCamera):
             motion, proposed = self.finding.motion, self.finding.proposed
@@ -76,7 +75,7 @@ class DriftReport:
             )
         elif self.finding is not None:
             lines.append({"kind": "no moved camera", "reason": self.finding.reason})
-        return [json.dumps(line) for line in lines]
+        return lines
 
 
 class CellWatch:

@@ -12,6 +12,7 @@ from actors.insertion import KEYPOINTS, InsertionConfig
 from actors.observation import KEYPOINT_OBSERVATION_SIZE
 from actors.recording import load_recordings
 from actors.sim.cell import CableCellSpec
+from s3k_dist.drift.monitor import DriftConfig
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.errors import ServiceUnavailableError, StorageError
 from s3k_dist.features.server import FeatureServer
@@ -35,6 +36,7 @@ class TruthfulDetector:
 
     def __init__(self, recordings: Path) -> None:
         self._recordings = recordings
+        self.residual_px = 0.5
 
     def detect(self, frames: Sequence[MultiViewFrame]) -> list[FrameFeatures]:
         known = {
@@ -44,7 +46,12 @@ class TruthfulDetector:
         }
         above = np.array([[0, 0, 0.05], [0, 0, 0.08], [0, 0, 0.03]])
         return [
-            seen_at(known.get((frame.cell_id, frame.sequence), above), model_version=self.version, frame=frame)
+            seen_at(
+                known.get((frame.cell_id, frame.sequence), above),
+                residual_px=self.residual_px,
+                model_version=self.version,
+                frame=frame,
+            )
             for frame in frames
         ]
 
@@ -75,7 +82,11 @@ def spec(tmp_path: Path) -> CollectorSpec:
     make_folder(tmp_path / "recordings")
     task = InsertionConfig(max_episode_s=1.5)
     return CollectorSpec(
-        CableCellSpec(cell_id="cell3", image_px=64), task, tmp_path / "stream", tmp_path / "recordings"
+        CableCellSpec(cell_id="cell3", image_px=64),
+        task,
+        tmp_path / "stream",
+        tmp_path / "recordings",
+        drift=DriftConfig(reference_frames=40),
     )
 
 
@@ -87,8 +98,12 @@ def collector(spec: CollectorSpec) -> Iterator[Collector]:
 
 
 @pytest.fixture
-def service(spec: CollectorSpec) -> Iterator[str]:
-    detector = TruthfulDetector(spec.recordings)
+def detector(spec: CollectorSpec) -> TruthfulDetector:
+    return TruthfulDetector(spec.recordings)
+
+
+@pytest.fixture
+def service(detector: TruthfulDetector) -> Iterator[str]:
     with FeatureServerThread(FeatureServer(lambda: 4, lambda version: detector, poll_s=0.02)) as thread:
         yield thread.address
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("s3k-")]
@@ -138,6 +153,23 @@ def test_an_episode_is_streamed_handed_over_and_filmed(spec: CollectorSpec, coll
     assert frame_ids(spec)[recorded:] == [frame.frame_id for frame in film.frames]
     _, film = collector.run_episode(policy, seed=10)
     assert film is None
+
+
+def test_views_that_begin_to_disagree_are_told_with_the_episode(
+    spec: CollectorSpec, collector: Collector, service: str, detector: TruthfulDetector
+) -> None:
+    collector.record([("random", 0)])
+    collector.connect(service, HANG_GUARD_S)
+    for seed in range(5):
+        outcome, _ = collector.run_episode(Still(), seed)
+        assert outcome.drift.lines() == []
+    assert outcome.drift.levels == {}, "the reference is not full yet"
+    collector.run_episode(Still(), 5)
+    detector.residual_px = 2.0
+    told = [collector.run_episode(Still(), seed)[0].drift for seed in range(6, 9)]
+    assert {event.signal for report in told for event in report.events} == {"residual"}
+    assert told[-1].active == 7  # three keypoints, four cameras
+    assert any("drift: cell3, keypoint plug_tip: residual 2.00 px, was 0.50 px" in line for line in told[-1].lines())
 
 
 def test_a_cell_that_comes_back_goes_on_counting(spec: CollectorSpec) -> None:

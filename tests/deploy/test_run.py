@@ -96,6 +96,7 @@ def test_a_run_goes_through_every_part(finished):
     assert summary["policy"]["eval_episodes"] == 4
     assert 0 <= summary["policy"]["eval_success_rate"] <= 1
     assert summary["service"]["p99_ms"] >= summary["service"]["p50_ms"] > 0
+    assert summary["drift"] == {"alarms": 0, "by_signal": {}, "moved_cameras": {}}
     assert set(summary["stream"]["cells"]) == {"cell0", "cell1"}
     assert summary["stream"]["frames"] == sum(summary["stream"]["cells"].values())
     assert summary["policy"]["intervention_rate"] == 0

@@ -185,7 +185,7 @@ def test_a_watch_notices_names_and_measures() -> None:
             named = watch.report()
             assert isinstance(named.finding, MovedCamera)
             assert named.finding.camera == "cam2"
-            assert any('"proposed"' in line for line in named.as_json())
+            assert any("proposed" in each for each in named.as_maps())
     last = watch.report().finding or named.finding
     assert isinstance(last, MovedCamera)
     assert np.linalg.norm(last.motion.centre_m - move) < 0.2 * 0.01
