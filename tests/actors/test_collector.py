@@ -169,7 +169,8 @@ def test_views_that_begin_to_disagree_are_told_with_the_episode(
     told = [collector.run_episode(Still(), seed)[0].drift for seed in range(6, 9)]
     assert {event.signal for report in told for event in report.events} == {"residual"}
     assert told[-1].active == 7  # three keypoints, four cameras
-    assert any("drift: cell3, keypoint plug_tip: residual 2.00 px, was 0.50 px" in line for line in told[-1].lines())
+    lines = [line for report in told for line in report.lines()]
+    assert any("drift: cell3, keypoint plug_tip: residual 2.00 px, was 0.50 px" in line for line in lines)
 
 
 def test_a_cell_that_comes_back_goes_on_counting(spec: CollectorSpec) -> None:
