@@ -1,10 +1,14 @@
-"""Versioned weights in a folder: published whole, promoted by a pointer, rolled back by moving it.
+"""Versioned weights in a folder: published whole, tried on a share of requests, promoted, rolled back.
 
     weights/
       v000001/weights.safetensors   the tensors
       v000001/manifest.json         what they are, and their sha256
-      promoted.json                 which version serves, and every promotion and roll-back before
-      .lock                         held while a process publishes or promotes
+      v000001/rejected.json         why it will not serve, if that was decided
+      promoted.json                 which version serves, which is on trial, and every promotion and roll-back before
+      .lock                         held while a process publishes or decides
+
+A version is a candidate when published. It may be made the canary, which answers a share of the requests, and is then
+promoted, or rejected with the reason. A promoted one is replaced by the next, or rolled back with the reason.
 
 A version appears by the rename of a finished, synced folder, so a kill at any moment leaves the whole version or none.
 Importing this module, and asking for `current()`, loads no torch: a poller asks several times a second.
@@ -18,6 +22,7 @@ Importing this module, and asking for `current()`, loads no torch: a poller asks
 import hashlib
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 WEIGHTS_NAME = "weights.safetensors"
 MANIFEST_NAME = "manifest.json"
 POINTER_NAME = "promoted.json"
+REJECTED_NAME = "rejected.json"
 LOCK_NAME = ".lock"
 ASIDE_PREFIX = ".publishing-"
 LOCK_TIMEOUT_S = 30.0  # a publication takes well under a second; longer means a stuck disk
@@ -69,23 +75,67 @@ class PromotionEvent(BaseModel):
         action: "promoted", or "rolled back" to an earlier version.
         version: what serves from then on.
         at_ns: host time, nanoseconds since the Unix epoch.
+        reason: of a roll-back.
+        before: of a promotion: how the version before did while it served, by metric name; empty if nobody knew.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    action: Literal["promoted", "rolled back"]
+    version: int
+    at_ns: int
+    reason: str = ""
+    before: dict[str, float] = Field(default_factory=dict)
+
+
+class Canary(BaseModel):
+    """The version on trial.
+
+    Attributes:
+        version: of the weights.
+        share: of the requests that it answers, in (0, 1].
+        since_ns: host time, nanoseconds since the Unix epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["promoted", "rolled back"]
     version: int
+    share: float = Field(gt=0, le=1)
+    since_ns: int
+
+
+VersionState = Literal["candidate", "canary", "promoted", "replaced", "rejected", "rolled back"]
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What became of a version.
+
+    Attributes:
+        state: `promoted` serves; `replaced` did, until the next was promoted.
+        reason: why it was rejected or rolled back; empty otherwise.
+    """
+
+    state: VersionState
+    reason: str = ""
+
+
+class _Rejection(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str
     at_ns: int
 
 
 class _Pointer(BaseModel):
     """`previous` is the stack that roll-backs pop; `events` keeps all that ever happened."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     current: int | None = None
     previous: tuple[int, ...] = ()
     events: tuple[PromotionEvent, ...] = ()
+    canary: Canary | None = None
 
 
 class WeightsRegistry:
@@ -128,8 +178,48 @@ class WeightsRegistry:
                 raise StorageError(f"cannot publish version {version} in {self.root}: {_reason(error)}") from error
         return version
 
-    def promote(self, version: int) -> None:
-        """Let ``version`` serve. Its weights are verified first; promoting what already serves changes nothing."""
+    def start_trial(self, version: int, share: float) -> None:
+        """Let ``version`` answer a share of the requests, in (0, 1], until it is promoted or rejected.
+
+        Refused while another is on trial, and before any version is promoted.
+        """
+        self._require_version(version)
+        with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
+            self._verified_weights(version)
+            pointer = self._pointer()
+            if pointer.current is None:
+                raise StorageError(f"version {version} cannot be tried in {self.root}: no version is promoted yet")
+            if pointer.canary is not None and pointer.canary.version != version:
+                raise StorageError(
+                    f"version {version} cannot be tried in {self.root}: version {pointer.canary.version} is on trial"
+                )
+            canary = Canary(version=version, share=share, since_ns=time.time_ns())
+            self._write_pointer(pointer.model_copy(update={"canary": canary}))
+
+    def reject(self, version: int, reason: str) -> None:
+        """Decide against ``version``, and end its trial if it is on one; a second decision changes nothing."""
+        self._require_version(version)
+        with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
+            pointer = self._pointer()
+            if pointer.current == version:
+                raise StorageError(f"version {version} in {self.root} serves: it can be rolled back, not rejected")
+            path = self._folder(version) / REJECTED_NAME
+            # Before the trial ends: a crash in between leaves a trial that is decided once more.
+            if not path.exists():
+                rejection = _Rejection(reason=reason, at_ns=time.time_ns())
+                write_atomic(path, rejection.model_dump_json(indent=1).encode())
+            if pointer.canary is not None and pointer.canary.version == version:
+                self._write_pointer(pointer.model_copy(update={"canary": None}))
+
+    def promote(self, version: int, before: dict[str, float] | None = None) -> None:
+        """Let ``version`` serve, and end its trial if it is on one.
+
+        Its weights are verified first; promoting what already serves changes nothing.
+
+        Args:
+            version: of the weights.
+            before: kept with the promotion: how the version that served until now did, by metric name.
+        """
         self._require_version(version)
         with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
             self._verified_weights(version)
@@ -137,10 +227,15 @@ class WeightsRegistry:
             if pointer.current == version:
                 return
             previous = pointer.previous if pointer.current is None else (*pointer.previous, pointer.current)
-            self._write_pointer(_moved(pointer, "promoted", version, previous))
+            event = PromotionEvent(action="promoted", version=version, at_ns=time.time_ns(), before=before or {})
+            self._write_pointer(_moved(pointer, event, previous))
 
-    def roll_back(self) -> int:
+    def roll_back(self, reason: str = "", withdraw: int | None = None) -> int:
         """Let the version promoted before the current one serve again; again to go further back.
+
+        Args:
+            reason: kept with the roll-back.
+            withdraw: refuse if another version serves by now: of two who decide the same, one rolls back.
 
         Returns:
             The version that serves now.
@@ -149,16 +244,47 @@ class WeightsRegistry:
             raise StorageError(f"nothing to roll back in {self.root}: no version is promoted")
         with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
             pointer = self._pointer()
+            if withdraw is not None and pointer.current != withdraw:
+                raise StorageError(
+                    f"version {withdraw} in {self.root} serves no more: {pointer.current} does, nothing is rolled back"
+                )
             if not pointer.previous:
                 raise StorageError(f"nothing to roll back to in {self.root}: {pointer.current} was promoted first")
             version = pointer.previous[-1]
             self._verified_weights(version)
-            self._write_pointer(_moved(pointer, "rolled back", version, pointer.previous[:-1]))
+            event = PromotionEvent(action="rolled back", version=version, at_ns=time.time_ns(), reason=reason)
+            self._write_pointer(_moved(pointer, event, pointer.previous[:-1]))
             return version
 
     def current(self) -> int | None:
         """The promoted version; None before the first promotion. Reads one small file."""
         return self._pointer().current
+
+    def canary(self) -> Canary | None:
+        """The version on trial; None if there is none. Reads one small file."""
+        return self._pointer().canary
+
+    def status(self, version: int) -> VersionStatus:
+        """What became of ``version``."""
+        self._require_version(version)
+        pointer = self._pointer()
+        if pointer.current == version:
+            return VersionStatus("promoted")
+        if pointer.canary is not None and pointer.canary.version == version:
+            return VersionStatus("canary")
+        status, serving = VersionStatus("candidate"), None
+        for event in pointer.events:
+            if serving == version:
+                withdrawn = event.action == "rolled back"
+                status = VersionStatus("rolled back", event.reason) if withdrawn else VersionStatus("replaced")
+            serving = event.version
+        path = self._folder(version) / REJECTED_NAME
+        if status.state == "candidate" and path.exists():
+            try:
+                return VersionStatus("rejected", _Rejection.model_validate_json(path.read_bytes()).reason)
+            except (OSError, ValidationError) as error:
+                raise self._damaged(version, f"{REJECTED_NAME}: {_reason(error)}") from error
+        return status
 
     def versions(self) -> list[int]:
         """All published versions, oldest first."""
@@ -234,11 +360,11 @@ class WeightsRegistry:
         return ", ".join(str(version) for version in self.versions() if version != without) or "none"
 
 
-def _moved(
-    pointer: _Pointer, action: Literal["promoted", "rolled back"], version: int, previous: tuple[int, ...]
-) -> _Pointer:
-    event = PromotionEvent(action=action, version=version, at_ns=time.time_ns())
-    return _Pointer(current=version, previous=previous, events=(*pointer.events, event))
+def _moved(pointer: _Pointer, event: PromotionEvent, previous: tuple[int, ...]) -> _Pointer:
+    version, canary = event.version, pointer.canary
+    if canary is not None and canary.version == version:
+        canary = None
+    return _Pointer(current=version, previous=previous, events=(*pointer.events, event), canary=canary)
 
 
 def _weights_bytes(tensors: "dict[str, Tensor]") -> bytes:

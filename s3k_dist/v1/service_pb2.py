@@ -26,7 +26,7 @@ from s3k_dist.v1 import features_pb2 as s3k__dist_dot_v1_dot_features__pb2
 from s3k_dist.v1 import frame_pb2 as s3k__dist_dot_v1_dot_frame__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19s3k_dist/v1/service.proto\x12\x0bs3k_dist.v1\x1a\x1as3k_dist/v1/features.proto\x1a\x17s3k_dist/v1/frame.proto\"3\n\x0e\x45xtractRequest\x12!\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x12.s3k_dist.v1.Frame\":\n\x0f\x45xtractResponse\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32\x15.s3k_dist.v1.Features\"9\n\x14\x45xtractStreamRequest\x12!\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x12.s3k_dist.v1.Frame\"{\n\x15\x45xtractStreamResponse\x12)\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32\x15.s3k_dist.v1.FeaturesH\x00\x12,\n\x07refusal\x18\x02 \x01(\x0b\x32\x19.s3k_dist.v1.FrameRefusalH\x00\x42\t\n\x07outcome\"0\n\x0c\x46rameRefusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x11\n\x0fGetModelRequest\"\x97\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x16\n\x0ekeypoint_names\x18\x02 \x03(\t\x12\x15\n\rimage_size_px\x18\x03 \x01(\r\x12\x17\n\x0fpublished_at_ns\x18\x04 \x01(\x06\x12*\n\x07\x65ncoder\x18\x05 \x01(\x0b\x32\x19.s3k_dist.v1.EncoderModel\"^\n\x0c\x45ncoderModel\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x16\n\x0e\x65mbedding_size\x18\x03 \x01(\r\x12\x17\n\x0fpublished_at_ns\x18\x04 \x01(\x06\x32\xfb\x01\n\x0e\x46\x65\x61tureService\x12\x44\n\x07\x45xtract\x12\x1b.s3k_dist.v1.ExtractRequest\x1a\x1c.s3k_dist.v1.ExtractResponse\x12Z\n\rExtractStream\x12!.s3k_dist.v1.ExtractStreamRequest\x1a\".s3k_dist.v1.ExtractStreamResponse(\x01\x30\x01\x12G\n\x08GetModel\x12\x1c.s3k_dist.v1.GetModelRequest\x1a\x1d.s3k_dist.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19s3k_dist/v1/service.proto\x12\x0bs3k_dist.v1\x1a\x1as3k_dist/v1/features.proto\x1a\x17s3k_dist/v1/frame.proto\"B\n\x0e\x45xtractRequest\x12!\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x12.s3k_dist.v1.Frame\x12\r\n\x05group\x18\x02 \x01(\t\":\n\x0f\x45xtractResponse\x12\'\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32\x15.s3k_dist.v1.Features\"H\n\x14\x45xtractStreamRequest\x12!\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x12.s3k_dist.v1.Frame\x12\r\n\x05group\x18\x02 \x01(\t\"{\n\x15\x45xtractStreamResponse\x12)\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32\x15.s3k_dist.v1.FeaturesH\x00\x12,\n\x07refusal\x18\x02 \x01(\x0b\x32\x19.s3k_dist.v1.FrameRefusalH\x00\x42\t\n\x07outcome\"0\n\x0c\x46rameRefusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x11\n\x0fGetModelRequest\"\x97\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x16\n\x0ekeypoint_names\x18\x02 \x03(\t\x12\x15\n\rimage_size_px\x18\x03 \x01(\r\x12\x17\n\x0fpublished_at_ns\x18\x04 \x01(\x06\x12*\n\x07\x65ncoder\x18\x05 \x01(\x0b\x32\x19.s3k_dist.v1.EncoderModel\"^\n\x0c\x45ncoderModel\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x16\n\x0e\x65mbedding_size\x18\x03 \x01(\r\x12\x17\n\x0fpublished_at_ns\x18\x04 \x01(\x06\x32\xfb\x01\n\x0e\x46\x65\x61tureService\x12\x44\n\x07\x45xtract\x12\x1b.s3k_dist.v1.ExtractRequest\x1a\x1c.s3k_dist.v1.ExtractResponse\x12Z\n\rExtractStream\x12!.s3k_dist.v1.ExtractStreamRequest\x1a\".s3k_dist.v1.ExtractStreamResponse(\x01\x30\x01\x12G\n\x08GetModel\x12\x1c.s3k_dist.v1.GetModelRequest\x1a\x1d.s3k_dist.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 's3k_dist.v1.service_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXTRACTREQUEST']._serialized_start=95
-  _globals['_EXTRACTREQUEST']._serialized_end=146
-  _globals['_EXTRACTRESPONSE']._serialized_start=148
-  _globals['_EXTRACTRESPONSE']._serialized_end=206
-  _globals['_EXTRACTSTREAMREQUEST']._serialized_start=208
-  _globals['_EXTRACTSTREAMREQUEST']._serialized_end=265
-  _globals['_EXTRACTSTREAMRESPONSE']._serialized_start=267
-  _globals['_EXTRACTSTREAMRESPONSE']._serialized_end=390
-  _globals['_FRAMEREFUSAL']._serialized_start=392
-  _globals['_FRAMEREFUSAL']._serialized_end=440
-  _globals['_GETMODELREQUEST']._serialized_start=442
-  _globals['_GETMODELREQUEST']._serialized_end=459
-  _globals['_GETMODELRESPONSE']._serialized_start=462
-  _globals['_GETMODELRESPONSE']._serialized_end=613
-  _globals['_ENCODERMODEL']._serialized_start=615
-  _globals['_ENCODERMODEL']._serialized_end=709
-  _globals['_FEATURESERVICE']._serialized_start=712
-  _globals['_FEATURESERVICE']._serialized_end=963
+  _globals['_EXTRACTREQUEST']._serialized_end=161
+  _globals['_EXTRACTRESPONSE']._serialized_start=163
+  _globals['_EXTRACTRESPONSE']._serialized_end=221
+  _globals['_EXTRACTSTREAMREQUEST']._serialized_start=223
+  _globals['_EXTRACTSTREAMREQUEST']._serialized_end=295
+  _globals['_EXTRACTSTREAMRESPONSE']._serialized_start=297
+  _globals['_EXTRACTSTREAMRESPONSE']._serialized_end=420
+  _globals['_FRAMEREFUSAL']._serialized_start=422
+  _globals['_FRAMEREFUSAL']._serialized_end=470
+  _globals['_GETMODELREQUEST']._serialized_start=472
+  _globals['_GETMODELREQUEST']._serialized_end=489
+  _globals['_GETMODELRESPONSE']._serialized_start=492
+  _globals['_GETMODELRESPONSE']._serialized_end=643
+  _globals['_ENCODERMODEL']._serialized_start=645
+  _globals['_ENCODERMODEL']._serialized_end=739
+  _globals['_FEATURESERVICE']._serialized_start=742
+  _globals['_FEATURESERVICE']._serialized_end=993
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ExtractRequest(_message.Message):
-    __slots__ = ("frame",)
+    __slots__ = ("frame", "group")
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.Frame
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ...) -> None: ...
+    group: str
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class ExtractResponse(_message.Message):
     __slots__ = ("features",)
@@ -21,10 +23,12 @@ class ExtractResponse(_message.Message):
     def __init__(self, features: _Optional[_Union[_features_pb2.Features, _Mapping]] = ...) -> None: ...
 
 class ExtractStreamRequest(_message.Message):
-    __slots__ = ("frame",)
+    __slots__ = ("frame", "group")
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     frame: _frame_pb2.Frame
-    def __init__(self, frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ...) -> None: ...
+    group: str
+    def __init__(self, frame: _Optional[_Union[_frame_pb2.Frame, _Mapping]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class ExtractStreamResponse(_message.Message):
     __slots__ = ("features", "refusal")

@@ -260,3 +260,68 @@ def test_asking_for_the_current_version_loads_no_torch(registry: WeightsRegistry
     )
 
     subprocess.run([sys.executable, "-c", script], check=True, timeout=HANG_GUARD_S)
+
+
+def test_a_version_is_tried_and_promoted_or_rejected_with_the_reason(registry: WeightsRegistry) -> None:
+    for _ in range(4):
+        registry.publish(some_weights(), MANIFEST)
+    registry.promote(1)
+    assert registry.status(2).state == "candidate"
+    registry.start_trial(2, 0.25)
+    canary = registry.canary()
+    assert canary is not None
+    assert (canary.version, canary.share) == (2, 0.25)
+    assert registry.current() == 1
+    registry.promote(2, before={"residual_px": 0.5, "jitter_mm": float("nan")})
+    assert registry.canary() is None
+    assert registry.history()[-1].before["residual_px"] == 0.5
+    registry.start_trial(3, 1.0)
+    registry.reject(3, "views disagree by 3.0 px, 0.5 px before")
+    assert registry.canary() is None
+    registry.reject(3, "another reason, too late")
+    registry.promote(4)
+    registry.roll_back("it sees nothing", withdraw=4)
+    states = {version: registry.status(version) for version in registry.versions()}
+    assert {version: status.state for version, status in states.items()} == {
+        1: "replaced",
+        2: "promoted",
+        3: "rejected",
+        4: "rolled back",
+    }
+    assert states[3].reason == "views disagree by 3.0 px, 0.5 px before"
+    assert states[4].reason == "it sees nothing"
+
+
+def test_decisions_that_came_too_late_are_refused(registry: WeightsRegistry) -> None:
+    for _ in range(3):
+        registry.publish(some_weights(), MANIFEST)
+    with pytest.raises(StorageError, match="no version is promoted yet"):
+        registry.start_trial(1, 0.5)
+    registry.promote(1)
+    registry.promote(2)
+    registry.start_trial(3, 0.5)
+    with pytest.raises(StorageError, match="version 3 is on trial"):
+        registry.start_trial(1, 0.5)
+    with pytest.raises(StorageError, match="version 2 .* serves: it can be rolled back, not rejected"):
+        registry.reject(2, "late")
+    registry.roll_back(withdraw=2)
+    with pytest.raises(StorageError, match="version 2 .* serves no more: 1 does"):
+        registry.roll_back(withdraw=2)
+    assert registry.current() == 1
+    assert registry.canary() is not None, "the trial of another version goes on"
+
+
+def test_a_registry_written_before_there_were_trials_is_read(registry: WeightsRegistry) -> None:
+    for _ in range(3):
+        registry.publish(some_weights(), MANIFEST)
+    events = [
+        {"action": "promoted", "version": 1, "at_ns": 1},
+        {"action": "promoted", "version": 2, "at_ns": 2},
+        {"action": "rolled back", "version": 1, "at_ns": 3},
+    ]
+    (registry.root / "promoted.json").write_text(json.dumps({"current": 1, "previous": [], "events": events}))
+    assert registry.current() == 1
+    assert registry.canary() is None
+    assert [registry.status(version).state for version in (1, 2, 3)] == ["promoted", "rolled back", "candidate"]
+    registry.start_trial(3, 0.5)
+    assert len(registry.history()) == 3
