@@ -156,6 +156,8 @@ class Collector:
         track, so that its features can be made anew.
         """
         assert self._rollout is not None, "connect() comes first"
+        assert self._client is not None
+        self._client.group = f"{self._spec.cell.cell_id}/{seed}/{self._episodes}"
         self._film = Film() if film else None
         self._attended = attended
         self._episodes += 1

@@ -118,6 +118,7 @@ class ServiceProcess:
     def __init__(self, config: RunConfig, folder: RunFolder, address: str) -> None:
         _settle("service", threads=1)
         from s3k_dist.embeddings.encoder import ENCODER_KINDS, encoder_source
+        from s3k_dist.features.detector import Trials
         from s3k_dist.features.server import FeatureServer
         from s3k_dist.features.server_thread import FeatureServerThread
         from s3k_dist.keypoints.detector import KeypointDetector
@@ -133,6 +134,7 @@ class ServiceProcess:
                 max_queue_frames=config.service.max_queue_frames,
                 poll_s=config.service.poll_s,
                 metrics_port=config.service.metrics_port,
+                trials=Trials.of(registry),
                 encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
             )
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from deploy.run_folder import RunFolder
 from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
+from s3k_dist.features.detector import Trials
 from s3k_dist.features.server import FeatureServer
 from s3k_dist.features.server_thread import FeatureServerThread
 from s3k_dist.keypoints.detector import KeypointDetector
@@ -41,6 +42,7 @@ def serve(root: Path, address: str, metrics_port: int | None, encoders: Path | N
         address=address,
         metrics_port=metrics_port,
         encoder=encoder,
+        trials=Trials.of(registry),
     )
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

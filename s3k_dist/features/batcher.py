@@ -7,12 +7,14 @@ batch to fill, unless ``max_wait_ms`` asks for it.
 import logging
 import threading
 import time
+import zlib
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from s3k_dist.errors import DeadlineError, FrameError, ServiceError, ServiceUnavailableError
 from s3k_dist.features.detector import Detector, Encoder
+from s3k_dist.features.figures import FiguresBook
 from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
@@ -20,6 +22,9 @@ from s3k_dist.frames import MultiViewFrame
 logger = logging.getLogger(__name__)
 
 IDLE_LOOK_S = 1.0  # a bound on the wait for work; notifications end it earlier
+
+
+GROUP_FRAMES = 64  # of a cell in a row that one version reads, where the caller names no groups: 16 s at 4 Hz
 
 
 class NoModelError(ServiceError):
@@ -30,10 +35,28 @@ class QueueFullError(ServiceError):
     """More frames wait than the queue takes."""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A version that answers a share of the frames.
+
+    Attributes:
+        detector: of the version.
+        share: in (0, 1].
+    """
+
+    detector: Detector
+    share: float
+
+    def takes(self, group: str) -> bool:
+        """Whether it reads the frames of a group: the same answer in every replica, for as long as it is on trial."""
+        return zlib.crc32(f"{self.detector.version}:{group}".encode()) < self.share * 2**32
+
+
 @dataclass(eq=False)
 class _Waiting:
     frame: MultiViewFrame
     deadline: float  # time.monotonic()
+    group: str
     answer: "Future[FrameFeatures]" = field(default_factory=Future)
 
     @property
@@ -66,8 +89,10 @@ class Batcher:
         self._max_queue_frames = max_queue_frames
         self._max_wait_s = max_wait_ms / 1e3
         self._detector: Detector | None = None
+        self._trial: Trial | None = None
         self._encoder: Encoder | None = None
         self._encodes = encodes
+        self.figures = FiguresBook()
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -97,12 +122,18 @@ class Batcher:
         """Read the next batch with ``detector``; a batch under way is finished by the one before."""
         self._detector = detector
 
+    def swap_trial(self, trial: Trial | None) -> None:
+        """Let another version answer its share of the frames from now on; None ends a trial."""
+        self._trial = trial
+
     def swap_encoder(self, encoder: Encoder) -> None:
         """The same for the encoder; each model is swapped by itself, and an answer names both versions."""
         self._encoder = encoder
 
-    def submit(self, frame: MultiViewFrame, timeout_s: float) -> "Future[FrameFeatures]":
+    def submit(self, frame: MultiViewFrame, timeout_s: float, group: str = "") -> "Future[FrameFeatures]":
         """Put a frame into the queue; cancelling the answer, or ``timeout_s`` seconds, takes it out unread.
+
+        Frames of one ``group`` are read by one version while another is on trial.
 
         Raises:
             NoModelError: a model is missing yet.
@@ -111,7 +142,8 @@ class Batcher:
         """
         if not self.ready:
             raise NoModelError("no encoder serves yet" if self._detector else "no keypoint model serves yet")
-        waiting = _Waiting(frame, time.monotonic() + timeout_s)
+        group = group or f"{frame.cell_id}/{frame.sequence // GROUP_FRAMES}"
+        waiting = _Waiting(frame, time.monotonic() + timeout_s, group)
         with self._changed:
             if self._closed:
                 raise ServiceUnavailableError("the feature service is stopping")
@@ -140,10 +172,14 @@ class Batcher:
     def _work(self) -> None:
         while not self._closed:
             batch = self._take()
-            detector, encoder = self._detector, self._encoder
-            if detector is not None:
-                for group in _by_layout(batch):
-                    self._read(detector, encoder, group)
+            detector, encoder, trial = self._detector, self._encoder, self._trial
+            if detector is None:
+                continue
+            tried = [waiting for waiting in batch if trial is not None and trial.takes(waiting.group)]
+            for group in _by_layout([waiting for waiting in batch if waiting not in tried]):
+                self._read(detector, encoder, group)
+            for group in _by_layout(tried):
+                self._try(trial, detector, encoder, group)
 
     def _take(self) -> list[_Waiting]:
         """What waits, in order, at most one batch; without what was cancelled or is too late."""
@@ -157,15 +193,31 @@ class Batcher:
             taken = [self._queue.popleft() for _ in range(count)]
         return [waiting for waiting in taken if _still_wanted(waiting)]
 
+    def _try(self, trial: Trial | None, detector: Detector, encoder: Encoder | None, group: list[_Waiting]) -> None:
+        """Read by the version on trial; what it cannot read is read by the other, and held against it."""
+        assert trial is not None
+        try:
+            features = self._features(trial.detector, encoder, group)
+        except Exception:  # a version on trial may fail in any way, and no caller shall notice
+            self._read(detector, encoder, group)
+            could = sum(waiting.answer.exception() is None for waiting in group)
+            if could:
+                logger.warning("model version %d, on trial, failed", trial.detector.version, exc_info=True)
+                self.figures.failed(trial.detector.version, could)
+            return
+        self._answer(group, features)
+
+    def _features(self, detector: Detector, encoder: Encoder | None, group: list[_Waiting]) -> list[FrameFeatures]:
+        frames = [waiting.frame for waiting in group]
+        features = detector.detect(frames)
+        if len(features) != len(group):
+            raise ServiceError(f"it answered {len(group)} frames with {len(features)} features")
+        return features if encoder is None else _with_embeddings(features, encoder.embed(frames))
+
     def _read(self, detector: Detector, encoder: Encoder | None, group: list[_Waiting]) -> None:
         self._metrics.batch(len(group))
         try:
-            frames = [waiting.frame for waiting in group]
-            features = detector.detect(frames)
-            if len(features) != len(group):
-                raise ServiceError(f"it answered {len(group)} frames with {len(features)} features")
-            if encoder is not None:
-                features = _with_embeddings(features, encoder.embed(frames))
+            features = self._features(detector, encoder, group)
         except Exception as error:  # a detector may raise anything, and the thread must live on
             if len(group) > 1:
                 # One bad frame must not take its neighbours with it.
@@ -179,6 +231,10 @@ class Batcher:
                 error = ServiceError(f"{which} failed on this frame: {error}")
             group[0].answer.set_exception(error)
             return
+        self._answer(group, features)
+
+    def _answer(self, group: list[_Waiting], features: list[FrameFeatures]) -> None:
+        self.figures.answered(features)
         for waiting, answer in zip(group, features, strict=True):
             waiting.answer.set_result(answer)
 

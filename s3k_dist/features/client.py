@@ -77,6 +77,10 @@ class FeatureClient:
     Of several replicas each is asked in turn, as long as it says that it is healthy; one that is gone is passed over,
     and asked again once it is back.
 
+    Attributes:
+        group: of the frames to come, such as the name of an episode: one version of the model reads all of a group,
+            also while another is on trial. Empty leaves it to the service.
+
     Args:
         address: host and port; of several replicas with commas between them.
         deadline_s: for a call with all its retries, seconds.
@@ -95,6 +99,7 @@ class FeatureClient:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.address = address
+        self.group = ""
         self._deadline_s = deadline_s
         self._retries = retries
         self._encoding = encoding
@@ -118,7 +123,7 @@ class FeatureClient:
                 answered about another frame.
         """
         asked = time.monotonic()
-        request = service_pb2.ExtractRequest(frame=frame_to_proto(frame, self._encoding))
+        request = service_pb2.ExtractRequest(frame=frame_to_proto(frame, self._encoding), group=self.group)
         response = self._call(lambda timeout_s: self._stub.Extract(request, timeout=timeout_s))
         features = features_from_proto(response.features)
         if (features.cell_id, features.sequence) != (frame.cell_id, frame.sequence):

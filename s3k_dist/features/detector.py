@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
+from s3k_dist.weights import Canary, WeightsRegistry
 
 
 class Detector(Protocol):
@@ -66,6 +68,24 @@ LoadEncoder = Callable[[int], Encoder]
 
 CurrentVersion = Callable[[], int | None]
 """The version that ought to serve, cheap enough to ask every second: `WeightsRegistry.current`."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Where a server finds out which version is on trial, and where it says how that does.
+
+    Attributes:
+        canary: the version on trial: `WeightsRegistry.canary`.
+        weights: folder of the registry, beside whose versions the figures are written.
+    """
+
+    canary: Callable[[], Canary | None]
+    weights: Path
+
+    @classmethod
+    def of(cls, registry: WeightsRegistry) -> "Trials":
+        """Of a registry."""
+        return cls(registry.canary, registry.root)
 
 
 @dataclass(frozen=True)

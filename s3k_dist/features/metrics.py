@@ -7,6 +7,7 @@
 | s3k_features_batch_frames | frames | histogram of frames in each call of the detector; always 1 under load means batching does not work |
 | s3k_features_queue_frames | frames | waiting now; near the limit means requests are about to be turned away |
 | s3k_features_model_version | version | what serves now; 0 before a first model |
+| s3k_features_canary_version | version | on trial, answers a share of the frames; 0 for none |
 | s3k_features_encoder_version | version | what makes the embeddings; 0 where no encoder serves |
 | s3k_features_swaps_total | swaps | models and encoders taken into service, the first included |
 | s3k_features_failed_swaps_total | attempts | versions that could not be loaded; the one before goes on serving |
@@ -46,6 +47,7 @@ class FeatureMetrics:
         )
         self._queue = Gauge("s3k_features_queue_frames", "Frames waiting", registry=self.registry)
         self._version = Gauge("s3k_features_model_version", "Version that serves", registry=self.registry)
+        self._canary = Gauge("s3k_features_canary_version", "Version on trial", registry=self.registry)
         self._encoder_version = Gauge(
             "s3k_features_encoder_version", "Version of the encoder that serves", registry=self.registry
         )
@@ -76,6 +78,10 @@ class FeatureMetrics:
         """A keypoint model was taken into service."""
         self._swaps.inc()
         self._version.set(version)
+
+    def trial(self, version: int) -> None:
+        """A keypoint model went on trial; 0 for the end of one."""
+        self._canary.set(version)
 
     def encoder_swapped(self, version: int) -> None:
         """An encoder was taken into service."""

@@ -39,6 +39,8 @@ class ModelFollower(Generic[Model]):
         serve: takes a new model into service.
         metrics: where failures are counted.
         poll_s: how often to look, seconds.
+        withdraw: called when no version ought to serve any more; None lets the last one serve on.
+        refused: called with a version that failed to load.
     """
 
     def __init__(
@@ -48,11 +50,16 @@ class ModelFollower(Generic[Model]):
         serve: Callable[[Model], None],
         metrics: FeatureMetrics,
         poll_s: float,
+        *,
+        withdraw: Callable[[], None] | None = None,
+        refused: Callable[[int], None] | None = None,
     ) -> None:
         self._current_version = current_version
         self._load = load
         self._serve = serve
         self._metrics = metrics
+        self._withdraw = withdraw
+        self._tell_refused = refused
         self._poll_s = poll_s
         self._serving: int | None = None
         self._refused: int | None = None
@@ -83,6 +90,9 @@ class ModelFollower(Generic[Model]):
         except Exception as error:  # noqa: BLE001  # a registry that cannot be read now may be readable again later
             self._note_problem(" ".join(str(error).split()))
             return
+        if version is None and self._withdraw is not None and self._serving is not None:
+            self._withdraw()
+            self._serving = None
         if version is None or version == self._serving:
             return
         if version == self._refused and time.monotonic() < self._retry_at:
@@ -106,6 +116,8 @@ class ModelFollower(Generic[Model]):
         self._retry_at = time.monotonic() + self._retry_s
         self._refused = version
         self._metrics.swap_failed()
+        if self._tell_refused is not None:
+            self._tell_refused(version)
         self._note_problem(f"version {version} could not be loaded: {' '.join(str(error).split())}")
 
     def _note_problem(self, problem: str) -> None:

@@ -9,6 +9,8 @@ Beside the feature service it answers gRPC health checks, NOT_SERVING until a fi
 """
 
 import asyncio
+import logging
+import socket
 from typing import Any
 
 import grpc
@@ -16,13 +18,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from s3k_dist.errors import ServiceError
-from s3k_dist.features.batcher import Batcher
-from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector
+from s3k_dist.features.batcher import Batcher, Trial
+from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector, Trials
+from s3k_dist.features.figures import FiguresWriter
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.features.model_follower import ModelFollower
 from s3k_dist.features.servicer import FeatureServicer
 from s3k_dist.v1 import service_pb2, service_pb2_grpc
+
+logger = logging.getLogger(__name__)
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["FeatureService"].full_name
 # Four raw views of 2048 x 1536 px are 38 MB.
@@ -45,6 +50,7 @@ class FeatureServer:
         max_message_bytes: a larger request is answered RESOURCE_EXHAUSTED by gRPC itself.
         metrics_port: where Prometheus scrapes over HTTP; 0 takes a free port, None serves none.
         encoder: answer with an embedding beside the keypoints, by this encoder; None answers with keypoints alone.
+        trials: let the version on trial answer its share, and write how versions do; None does neither.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class FeatureServer:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         metrics_port: int | None = None,
         encoder: EncoderSource | None = None,
+        trials: Trials | None = None,
     ) -> None:
         self.metrics = FeatureMetrics()
         self.address = address
@@ -72,6 +79,19 @@ class FeatureServer:
         if encoder is not None:
             self._encoder_follower = ModelFollower(
                 encoder.current_version, encoder.load, self._serve_encoder, self.metrics, poll_s
+            )
+        self._trials, self._poll_s, self._share = trials, poll_s, 0.0
+        self._canary_follower: ModelFollower[Detector] | None = None
+        self._writer: FiguresWriter | None = None
+        if trials is not None:
+            self._canary_follower = ModelFollower(
+                self._canary_version,
+                load_detector,
+                self._try,
+                self.metrics,
+                poll_s,
+                withdraw=self._end_trial,
+                refused=self._batcher.figures.failed,
             )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in the stubs
         self._loop: asyncio.AbstractEventLoop
@@ -111,6 +131,12 @@ class FeatureServer:
         self._batcher.start()
         for follower in self._followers():
             follower.start()
+        if self._trials is not None:
+            # On another machine the same port may serve the same registry.
+            replica = f"{socket.gethostname()}-{bound}"
+            book = self._batcher.figures
+            self._writer = FiguresWriter(book, self._trials.weights, replica, self._poll_s, logger.warning)
+            self._writer.start()
         return bound
 
     async def stop(self, grace_s: float) -> None:
@@ -119,6 +145,8 @@ class FeatureServer:
         for follower in self._followers():
             await asyncio.to_thread(follower.stop, THREAD_STOP_S)
         await self._server.stop(grace_s)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.stop, THREAD_STOP_S)
         await asyncio.to_thread(self._batcher.close, THREAD_STOP_S)
         await asyncio.to_thread(self.metrics.stop_http)
 
@@ -137,7 +165,8 @@ class FeatureServer:
         return None if self._batcher.encoder is None else self._batcher.encoder.version
 
     def _followers(self) -> "list[ModelFollower[Any]]":
-        return [self._follower, *([self._encoder_follower] if self._encoder_follower is not None else [])]
+        more = self._encoder_follower, self._canary_follower
+        return [self._follower, *(follower for follower in more if follower is not None)]
 
     def _why_no_model(self) -> str:
         if self._batcher.detector is None or self._encoder_follower is None:
@@ -147,8 +176,31 @@ class FeatureServer:
     def _serve(self, detector: Detector) -> None:
         """Called by the follower's thread."""
         self._batcher.swap(detector)
+        self._batcher.figures.serves(detector.version)
         self.metrics.swapped(detector.version)
         self._say_ready()
+
+    def _canary_version(self) -> int | None:
+        """Asked by the thread of the canary's follower."""
+        assert self._trials is not None
+        canary = self._trials.canary()
+        if canary is None:
+            self._batcher.figures.tries(0)
+            return None
+        self._share = canary.share
+        # Counted for this trial from the first attempt to load it.
+        self._batcher.figures.tries(canary.version)
+        return canary.version
+
+    def _try(self, detector: Detector) -> None:
+        """Called by the same."""
+        self._batcher.swap_trial(Trial(detector, self._share))
+        self.metrics.trial(detector.version)
+
+    def _end_trial(self) -> None:
+        """Called by the same."""
+        self._batcher.swap_trial(None)
+        self.metrics.trial(0)
 
     def _serve_encoder(self, encoder: Encoder) -> None:
         """Called by the thread of the encoder's follower."""

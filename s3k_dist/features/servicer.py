@@ -47,7 +47,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         self, request: service_pb2.ExtractRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ExtractResponse:
         try:
-            features = await self._features(request.frame, context.time_remaining())
+            features = await self._features(request.frame, request.group, context.time_remaining())
         except S3KError as error:
             await context.abort(_outcome(error)[1], str(error))
         return service_pb2.ExtractResponse(features=features)
@@ -61,7 +61,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
 
         async def receive() -> None:
             async for request in request_iterator:
-                task = asyncio.create_task(self._stream_answer(request.frame, context.time_remaining()))
+                task = asyncio.create_task(self._stream_answer(request, context.time_remaining()))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 await answers.put(task)
@@ -92,22 +92,23 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         )
 
     async def _stream_answer(
-        self, message: frame_pb2.Frame, time_left_s: float | None
+        self, request: service_pb2.ExtractStreamRequest, time_left_s: float | None
     ) -> service_pb2.ExtractStreamResponse:
         try:
-            return service_pb2.ExtractStreamResponse(features=await self._features(message, time_left_s))
+            features = await self._features(request.frame, request.group, time_left_s)
+            return service_pb2.ExtractStreamResponse(features=features)
         except S3KError as error:
-            refusal = service_pb2.FrameRefusal(sequence=message.sequence, reason=str(error))
+            refusal = service_pb2.FrameRefusal(sequence=request.frame.sequence, reason=str(error))
             return service_pb2.ExtractStreamResponse(refusal=refusal)
 
-    async def _features(self, message: frame_pb2.Frame, time_left_s: float | None) -> features_pb2.Features:
+    async def _features(self, message: frame_pb2.Frame, group: str, time_left_s: float | None) -> features_pb2.Features:
         arrived_ns = time.monotonic_ns()
         timeout_s = LONGEST_ANSWER_S if time_left_s is None else time_left_s
         try:
             frame = await _decoded(message)
             frame.require_views(MIN_VIEWS)
             async with asyncio.timeout(timeout_s):
-                features = await asyncio.wrap_future(self._batcher.submit(frame, timeout_s))
+                features = await asyncio.wrap_future(self._batcher.submit(frame, timeout_s, group))
             service_time_ns = time.monotonic_ns() - arrived_ns
             answer = features_to_proto(features, service_time_ns)
         except asyncio.CancelledError:  # the caller's deadline passed, or it hung up

@@ -302,10 +302,10 @@ def test_decisions_that_came_too_late_are_refused(registry: WeightsRegistry) -> 
     registry.start_trial(3, 0.5)
     with pytest.raises(StorageError, match="version 3 is on trial"):
         registry.start_trial(1, 0.5)
-    with pytest.raises(StorageError, match="version 2 .* serves: it can be rolled back, not rejected"):
+    with pytest.raises(StorageError, match=r"version 2 .* serves: it can be rolled back, not rejected"):
         registry.reject(2, "late")
     registry.roll_back(withdraw=2)
-    with pytest.raises(StorageError, match="version 2 .* serves no more: 1 does"):
+    with pytest.raises(StorageError, match=r"version 2 .* serves no more: 1 does"):
         registry.roll_back(withdraw=2)
     assert registry.current() == 1
     assert registry.canary() is not None, "the trial of another version goes on"
