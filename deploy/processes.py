@@ -34,8 +34,9 @@ from s3k_dist.weights import WeightsRegistry
 if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
 
-# The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
+SAVE_KEYPOINTS_S = 60.0  # what a kill costs the keypoint learner, at most
+# The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 
 
@@ -172,6 +173,7 @@ class KeypointProcess:
         self._config = config
         self._folder = folder
         self._learner = build_learner(config, folder)
+        self._saved_s = time.monotonic()
         self._reader = StreamReader(folder.stream)
         self._refresher: FeatureRefresher | None = None
 
@@ -208,9 +210,12 @@ class KeypointProcess:
         return (self._reader.read_by_id(frame_id).frame for frame_id in frame_ids)
 
     def advance(self, steps: int, threads: int) -> LearnerStatus:
-        """Train for some steps."""
+        """Train for some steps; keeps what was learned once a minute, for whoever has to take over."""
         _use_threads(threads)
-        return self._learner.advance(steps)
+        status = self._learner.advance(steps)
+        if time.monotonic() - self._saved_s > SAVE_KEYPOINTS_S:
+            self.save()
+        return status
 
     def measure(self) -> LearnerStatus:
         """Judge the model as it is on the held-out frames."""
@@ -218,8 +223,8 @@ class KeypointProcess:
         return self._learner.status()
 
     def publish(self) -> LearnerStatus:
-        """Publish what it has."""
-        self._learner.publish()
+        """Publish what it has, and decide on it and on a version on trial at once."""
+        self._learner.publish(trial=False)
         return self._learner.status()
 
     def status(self) -> LearnerStatus:
@@ -229,6 +234,7 @@ class KeypointProcess:
     def save(self) -> None:
         """Keep what was learned."""
         self._learner.save(self._folder.trainer)
+        self._saved_s = time.monotonic()
 
 
 @ray.remote(num_cpus=0, concurrency_groups={"ingest": 1, "pulse": 1})

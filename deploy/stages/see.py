@@ -42,6 +42,13 @@ def show(session: Session, status: LearnerStatus) -> None:
         add("keypoints/supervised_loss", status.report.supervised, step)
         add("keypoints/unsupervised_loss", status.report.unsupervised, step)
         add("keypoints/gate_open", status.report.gate_open, step)
+        add("keypoints/plausible", status.report.plausible, step)
+        add("keypoints/alpha", status.report.alpha, step)
+    for name, value in (("version", status.version), ("canary", status.canary), ("rejected", status.rejected)):
+        add(f"keypoints/{name}", value, step)
+    add("keypoints/rolled_back", status.rolled_back, step)
+    for line in status.news:
+        session.view.event(line)
     if status.metrics is not None:
         add("keypoints/median_mm", status.metrics.median_mm, step)
         add("keypoints/rms_px", status.metrics.rms_px, step)

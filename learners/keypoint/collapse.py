@@ -77,11 +77,15 @@ class UnlabelledEntry:
         if self._observed < OBSERVED_STEPS or self.plausible >= config.collapse_plausible:
             return Verdict.GO_ON
         self.recoveries += 1
+        self.leave(steps)
+        return Verdict.COLLAPSED
+
+    def leave(self, steps: int) -> None:
+        """Let labels alone count for half a warm start; then it may enter again, with half the weight."""
         self.alpha /= 2
         self.entered = False
         self._share, self._observed = 0.0, 0
-        self._from_step = steps + config.warm_start_steps // 2
-        return Verdict.COLLAPSED
+        self._from_step = steps + self._config.warm_start_steps // 2
 
     def state_dict(self) -> dict[str, object]:
         """All that changes."""

@@ -100,6 +100,47 @@ class TrainerConfig(BaseModel):
     augment: AugmentConfig = AugmentConfig()
 
 
+class Margins(BaseModel):
+    """By how much one model may do worse than another without labels, and still count as no worse.
+
+    Attributes:
+        residual: factor on the disagreement of the views.
+        confidence: drop of the mean confidence.
+        missing: rise of the share of detections that are missing.
+        jitter: factor on how much keypoints shake.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    residual: float = Field(1.15, ge=1)
+    confidence: float = Field(0.05, ge=0)
+    missing: float = Field(0.05, ge=0)
+    jitter: float = Field(1.25, ge=1)
+
+
+class PromotionConfig(BaseModel):
+    """How a version comes into service, and out of it.
+
+    Attributes:
+        fresh_runs: of three frames each, of the newest of the stream, that a candidate and the served version are
+            compared on; 0 goes by held-out labels alone.
+        fresh: margins there: both see the same frames.
+        canary_share: of the requests that a version on trial answers; 0 promotes without a trial.
+        canary_frames: that it and the served version have answered when it is judged.
+        canary_s: after so long it is judged by what there is.
+        live: margins in service, where the two see different episodes; also for a roll-back.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fresh_runs: int = Field(16, ge=0)
+    fresh: Margins = Margins()
+    canary_share: float = Field(0.25, ge=0, le=1)
+    canary_frames: int = Field(80, ge=1)
+    canary_s: float = Field(300.0, gt=0)
+    live: Margins = Margins(residual=1.4, confidence=0.1, missing=0.1, jitter=2.0)
+
+
 class KeypointLearnerConfig(BaseModel):
     """The keypoint learner.
 
@@ -109,6 +150,7 @@ class KeypointLearnerConfig(BaseModel):
         pool_frames: of the unlabelled stream held in memory.
         max_regression: a version is promoted only if its held-out median error is at most this factor of the served
             one's.
+        promotion: what else it has to pass.
         follow_stream: go on learning from the stream while the policy learns; False keeps the first version.
         trainer: the recipe.
     """
@@ -119,5 +161,6 @@ class KeypointLearnerConfig(BaseModel):
     publish_every: int = Field(100, ge=1)
     pool_frames: int = Field(3000, ge=1)
     max_regression: float = Field(1.05, ge=1)
+    promotion: PromotionConfig = PromotionConfig()
     follow_stream: bool = True
     trainer: TrainerConfig = TrainerConfig()

@@ -1,6 +1,9 @@
 """Labels and stream as tensors."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,6 +102,9 @@ class UnlabelledPool:
         self._frames: UnlabelledFrames | None = None
         self._count = 0
         self._taken = 0
+        self._chosen: list[int] = []  # before the others: those that a restored pool had not taken yet
+        self._names: list[str] = []  # of the frames in the slots
+        self._passed: dict[str, int] = {}  # last sequence taken of each cell
 
     def __len__(self) -> int:
         return self._count
@@ -106,14 +112,14 @@ class UnlabelledPool:
     def follow(self, reader: StreamReader, at_most: int | None = None) -> int:
         """Take frames that are new in the stream, at most ``at_most`` of them; returns how many."""
         reader.refresh()
-        end = len(reader) if at_most is None else min(len(reader), self._taken + at_most)
-        new = range(self._taken, end)
+        new = [*self._chosen, *range(self._taken, len(reader))][:at_most]
         for index in new:
             try:
                 self._put(reader.read(index).frame)
             except (StorageError, FrameError):
                 continue  # learning goes on without it; of a damaged frame the reader keeps the name and the reason
-        self._taken = end
+        self._taken += max(0, len(new) - len(self._chosen))
+        self._chosen = self._chosen[len(new) :]
         return len(new)
 
     def frames(self) -> UnlabelledFrames | None:
@@ -122,7 +128,37 @@ class UnlabelledPool:
             return None
         return UnlabelledFrames(self._frames.images[: self._count], self._frames.cameras[: self._count])
 
+    def state_dict(self) -> dict[str, object]:
+        """Which frames it holds, how far it got in each cell, and its random state; the images are the stream's."""
+        return {
+            "names": list(self._names),
+            "passed": dict(self._passed),
+            "rng": json.dumps(self._rng.bit_generator.state),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], reader: StreamReader) -> None:
+        """Go on from :meth:`state_dict`, with the frames that the stream still has."""
+        reader.refresh()
+        names = reader.frame_ids()
+        index = {name: position for position, name in enumerate(names)}
+        self._frames, self._count, self._names, self._passed = None, 0, [], {}
+        for name in state["names"]:
+            if name in index:
+                with suppress(StorageError, FrameError):
+                    self._put(reader.read(index[name]).frame)
+        # After the frames are in: filling the slots drew no numbers, so the next one is as it would have been.
+        self._rng.bit_generator.state = json.loads(state["rng"])
+        self._passed = {str(cell): int(sequence) for cell, sequence in state["passed"].items()}
+        # A reader finds shards in an order of its own: what is left is told by cell, not by a position.
+        self._chosen = [position for position, name in enumerate(names) if self._is_left(name)]
+        self._taken = len(names)
+
+    def _is_left(self, name: str) -> bool:
+        cell, _, sequence = name.rpartition("/")
+        return int(sequence) > self._passed.get(cell, -1)
+
     def _put(self, frame: MultiViewFrame) -> None:
+        self._passed[frame.cell_id] = max(frame.sequence, self._passed.get(frame.cell_id, -1))
         images, cameras = torch.from_numpy(stack_images([frame])), stack_cameras([frame]).to(torch.float32)
         if self._frames is None:
             self._frames = UnlabelledFrames(
@@ -132,6 +168,7 @@ class UnlabelledPool:
         if images.shape[1:] != self._frames.images.shape[1:]:
             return  # another layout of views: a model of its own
         slot = self._count if self._count < self._capacity else int(self._rng.integers(self._capacity))
+        self._names[slot : slot + 1] = [frame.frame_id]
         self._frames.images[slot] = images[0]
         for store, part in zip(_parts(self._frames.cameras), _parts(cameras), strict=True):
             store[slot] = part[0]

@@ -13,6 +13,9 @@ from learners.keypoint.calibration import calibrate
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.keypoint.data import UnlabelledPool
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
+from learners.keypoint.fresh import fresh_runs
+from learners.keypoint.overseer import Decision, Overseer
+from learners.keypoint.promotion import label_free, objections
 from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
@@ -21,6 +24,7 @@ from s3k_dist.keypoints.network import NetworkConfig
 from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
+REMEMBERED_VERSIONS = 8
 FOLLOW_FRAMES = 64  # new frames taken between two steps: bounds how long a step can be held up
 # What torch.load and load_state_dict raise on a torn or foreign file.
 DAMAGED = (
@@ -47,6 +51,9 @@ class LearnerStatus:
         rejected: versions that were no improvement.
         metrics: of the last evaluation on held-out frames.
         report: of the last step.
+        canary: version on trial, 0 for none.
+        rolled_back: promoted versions that were withdrawn.
+        news: what was decided since the status before, for a person.
     """
 
     steps: int
@@ -55,10 +62,13 @@ class LearnerStatus:
     rejected: int
     metrics: KeypointMetrics | None
     report: StepReport | None
+    canary: int = 0
+    rolled_back: int = 0
+    news: tuple[str, ...] = ()
 
 
 class KeypointLearner:
-    """Owns a trainer, the unlabelled pool and the registry of versions.
+    """Owns a trainer, the unlabelled pool and the registry of versions; decides which of them serve.
 
     Args:
         network: shape of the network.
@@ -88,11 +98,15 @@ class KeypointLearner:
         self._registry = registry
         self._trainer = KeypointTrainer(network, config.trainer, labelled, seed=seed)
         self._pool = UnlabelledPool(config.pool_frames, seed)
+        self._overseer = Overseer(registry, config.promotion, self._compare)
         self._taken = 0
         self._rejected = 0
+        self._rolled_back = 0
+        self._recovered = 0
         self._metrics: KeypointMetrics | None = None
-        self._served: KeypointMetrics | None = None
+        self._held_out_of: dict[int, KeypointMetrics] = {}
         self._report: StepReport | None = None
+        self._news: list[str] = []
 
     def advance(self, steps: int) -> LearnerStatus:
         """Train for ``steps``; from the configured number on, publish a version every ``publish_every`` steps."""
@@ -100,13 +114,25 @@ class KeypointLearner:
         for _ in range(steps):
             self._taken += self._pool.follow(self._reader, FOLLOW_FRAMES)
             self._report = self._trainer.step(self._pool.frames())
+            self._leave_collapse()
             done = self._trainer.steps
             if done >= config.steps and (done - config.steps) % config.publish_every == 0:
                 self.publish()
+        self._heed(self._overseer.look())
         return self.status()
 
-    def publish(self) -> int:
-        """Publish the teacher; promote it unless it does worse on the held-out frames. Returns the served version."""
+    def publish(self, *, trial: bool = True) -> int:
+        """Publish the teacher, and promote it, try it or reject it. Returns the version that serves what is not tried.
+
+        While a version is on trial nothing is published.
+
+        Args:
+            trial: let a service try it first, where one is at work; without, a trial under way is decided now.
+        """
+        if not trial:
+            self._heed(self._overseer.settle())
+        elif (canary := self._registry.canary()) is not None:
+            return self._registry.current() or canary.version
         metrics = self.measure()
         weights = self._weights()
         # On the frames that noise_px is from: the model was not trained on them.
@@ -115,19 +141,19 @@ class KeypointLearner:
         version = self._registry.publish(
             weights, ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=measured)
         )
+        self._held_out_of[version] = metrics
         current = self._registry.current()
-        served = self._served
-        better = (
-            served is None
-            or math.isnan(served.median_mm)
-            or metrics.median_mm <= self._config.max_regression * served.median_mm
-        )
-        if better or current is None:
+        against = [] if current is None else self._objections(version, current)
+        if against:
+            reason = "; ".join(against)
+            self._registry.reject(version, reason)
+            self._heed(Decision("rejected", version, reason))
+        elif current is not None and trial and self._overseer.wants_trial():
+            self._registry.start_trial(version, self._config.promotion.canary_share)
+        else:
             self._registry.promote(version)
-            self._served = metrics
-            return version
-        self._rejected += 1
-        return current
+            self._heed(Decision("promoted", version))
+        return self._registry.current() or version
 
     def measure(self) -> KeypointMetrics:
         """Judge the teacher on the held-out frames."""
@@ -136,6 +162,8 @@ class KeypointLearner:
 
     def status(self) -> LearnerStatus:
         """Where the learner is."""
+        canary = self._registry.canary()
+        news, self._news = tuple(self._news), []
         return LearnerStatus(
             self._trainer.steps,
             self._taken,
@@ -143,6 +171,9 @@ class KeypointLearner:
             self._rejected,
             self._metrics,
             self._report,
+            0 if canary is None else canary.version,
+            self._rolled_back,
+            news,
         )
 
     def save(self, path: Path) -> None:
@@ -152,7 +183,12 @@ class KeypointLearner:
             StorageError: it cannot be written.
         """
         data = io.BytesIO()
-        torch.save(self._trainer.state_dict(), data)
+        state = {
+            "trainer": self._trainer.state_dict(),
+            "pool": self._pool.state_dict(),
+            "counts": [self._taken, self._rejected, self._rolled_back, self._recovered],
+        }
+        torch.save(state, data)
         write_atomic(path, data.getvalue())
 
     def restore(self, path: Path) -> None:
@@ -162,13 +198,72 @@ class KeypointLearner:
             StorageError: the file is damaged, or the promoted version is.
         """
         try:
-            self._trainer.load_state_dict(torch.load(path, weights_only=True))
+            state = torch.load(path, weights_only=True)
+            if "trainer" in state:
+                self._trainer.load_state_dict(state["trainer"])
+                self._pool.load_state_dict(state["pool"], self._reader)
+                self._taken, self._rejected, self._rolled_back, self._recovered = map(int, state["counts"])
+            else:
+                # As written before the pool was kept: it begins with the stream anew.
+                self._trainer.load_state_dict(state)
         except DAMAGED as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise StorageError(f"{path} is not the state of a keypoint trainer: {reason}") from error
         current = self._registry.current()
         if current is not None:
-            self._served = self._metrics = evaluate(KeypointDetector.load(self._registry, current), self._held_out)
+            self._metrics = self._metrics_of(current)
+
+    def _objections(self, candidate: int, served: int) -> list[str]:
+        """What speaks against a candidate: held-out labels first, then fresh frames of the stream."""
+        now, before = self._metrics_of(candidate).median_mm, self._metrics_of(served).median_mm
+        if not (math.isnan(before) or now <= self._config.max_regression * before):
+            return [f"held-out median {now:.3g} mm, the served one's {before:.3g} mm"]
+        return [f"on fresh frames {reason}" for reason in self._compare(candidate, served)]
+
+    def _compare(self, version: int, other: int) -> list[str]:
+        """In what a version does worse than another on the newest frames of the stream, without labels."""
+        promotion = self._config.promotion
+        self._reader.refresh()
+        runs = fresh_runs(self._reader, promotion.fresh_runs, self._network.image_size_px)
+        if not runs:
+            return []
+        first, second = (label_free(KeypointDetector.load(self._registry, each), runs) for each in (version, other))
+        return objections(first, second, promotion.fresh)
+
+    def _metrics_of(self, version: int) -> KeypointMetrics:
+        """On the held-out frames; measured anew where it is not remembered, as after a restart."""
+        if version not in self._held_out_of:
+            self._held_out_of[version] = evaluate(KeypointDetector.load(self._registry, version), self._held_out)
+        # Of weeks of versions, the last few are asked for again.
+        self._held_out_of = {version: self._held_out_of.pop(version)} | self._held_out_of
+        self._held_out_of = dict(list(self._held_out_of.items())[:REMEMBERED_VERSIONS])
+        return self._held_out_of[version]
+
+    def _heed(self, decision: Decision | None) -> None:
+        """Draw the consequences of a decision."""
+        if decision is None:
+            return
+        self._news.append(str(decision))
+        self._rejected += decision.kind == "rejected"
+        if decision.kind == "rolled back":
+            self._rolled_back += 1
+            self._restart_from_served()
+
+    def _leave_collapse(self) -> None:
+        """Training that collapsed goes on from the version that serves, if there is one."""
+        assert self._report is not None
+        if self._report.recoveries == self._recovered:
+            return
+        self._recovered = self._report.recoveries
+        if self._registry.current() is not None:
+            self._restart_from_served()
+        weight = f"the unlabelled loss goes on with weight {self._report.alpha:.3g}"
+        self._news.append(f"training collapsed at step {self._trainer.steps}; {weight}")
+
+    def _restart_from_served(self) -> None:
+        current = self._registry.current()
+        if current is not None:
+            self._trainer.restart_from(self._registry.load(current)[0])
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in self._trainer.teacher.state_dict().items()}

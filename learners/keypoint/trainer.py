@@ -40,6 +40,7 @@ class StepReport:
         plausible: running share of distances between estimated keypoints that the labels could have; 0 before the warm
             start is over.
         recoveries: collapses that training went back from.
+        alpha: weight of the unlabelled loss.
     """
 
     supervised: float
@@ -47,6 +48,7 @@ class StepReport:
     gate_open: float
     plausible: float = 0.0
     recoveries: int = 0
+    alpha: float = 0.0
 
 
 class KeypointTrainer:
@@ -141,6 +143,19 @@ class KeypointTrainer:
         self._optimise(supervised, unsupervised)
         return self._report(supervised.item(), unsupervised.item(), gate_open)
 
+    def restart_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Go on from the weights of an earlier teacher, with half the weight of the unlabelled loss.
+
+        For a training that has gone wrong since: the optimiser forgets its moments, which point there.
+        """
+        for network in (self.student, self.teacher):
+            network.load_state_dict(dict(weights))
+        self._optimiser.state.clear()
+        self._last_good = None
+        # After a collapse it has left already.
+        if self._entry.entered:
+            self._entry.leave(self.steps)
+
     def state_dict(self) -> dict[str, object]:
         """All that a resumed trainer needs to go on as if nothing had happened."""
         return {
@@ -179,7 +194,9 @@ class KeypointTrainer:
         return self._report(0.0, 0.0, 0.0)
 
     def _report(self, supervised: float, unsupervised: float, gate_open: float) -> StepReport:
-        return StepReport(supervised, unsupervised, gate_open, self._entry.plausible, self._entry.recoveries)
+        return StepReport(
+            supervised, unsupervised, gate_open, self._entry.plausible, self._entry.recoveries, self._entry.alpha
+        )
 
     @torch.no_grad()
     def _guess(self, images: UInt8[Tensor, "batch views height width 3"], cameras: Cameras) -> PseudoLabels:

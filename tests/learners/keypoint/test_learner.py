@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from learners.keypoint import learner as module
-from learners.keypoint.config import KeypointLearnerConfig, TrainerConfig
+from learners.keypoint.config import KeypointLearnerConfig, PromotionConfig, TrainerConfig
 from learners.keypoint.evaluation import KeypointMetrics
 from learners.keypoint.learner import KeypointLearner
 from s3k_dist.errors import StorageError
@@ -24,6 +24,7 @@ CONFIG = KeypointLearnerConfig(
     steps=4,
     publish_every=2,
     pool_frames=8,
+    promotion=PromotionConfig(fresh_runs=0),
     trainer=TrainerConfig(warm_start_steps=3, ramp_steps=1, anneal_steps=4, labelled_batch=2, unlabelled_batch=2),
 )
 
