@@ -186,7 +186,7 @@ class KeypointLearner:
         state = {
             "trainer": self._trainer.state_dict(),
             "pool": self._pool.state_dict(),
-            "counts": [self._taken, self._rejected, self._rolled_back, self._recovered],
+            "counts": [self._taken, self._rejected, self._rolled_back],
         }
         torch.save(state, data)
         write_atomic(path, data.getvalue())
@@ -200,12 +200,12 @@ class KeypointLearner:
         try:
             state = torch.load(path, weights_only=True)
             if "trainer" in state:
-                self._trainer.load_state_dict(state["trainer"])
                 self._pool.load_state_dict(state["pool"], self._reader)
-                self._taken, self._rejected, self._rolled_back, self._recovered = map(int, state["counts"])
-            else:
-                # As written before the pool was kept: it begins with the stream anew.
-                self._trainer.load_state_dict(state)
+                self._taken, self._rejected, self._rolled_back = map(int, state["counts"])
+            # As written before the pool was kept, it is the trainer's alone: the pool begins with the stream anew.
+            training = state.get("trainer", state)
+            self._trainer.load_state_dict(training)
+            self._recovered = int(training["entry"]["recoveries"])
         except DAMAGED as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise StorageError(f"{path} is not the state of a keypoint trainer: {reason}") from error

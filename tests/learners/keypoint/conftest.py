@@ -52,12 +52,20 @@ def labelled(frames: int, seed: int) -> LabelledFrames:
     return LabelledFrames(draw(truth, cameras, seed), cameras, truth)
 
 
-@pytest.fixture(scope="session")
-def scenes() -> Scenes:
+def scenes_of() -> Scenes:
     unlabelled = labelled(24, 3)
     return Scenes(labelled(8, 1), labelled(6, 2), UnlabelledFrames(unlabelled.images, unlabelled.cameras))
 
 
 @pytest.fixture(scope="session")
+def scenes() -> Scenes:
+    return scenes_of()
+
+
+@pytest.fixture(scope="session")
 def network() -> NetworkConfig:
+    return network_config()
+
+
+def network_config() -> NetworkConfig:
     return NetworkConfig(keypoint_names=NAMES, image_size_px=SIZE_PX, channels=(8, 12, 16), residual_blocks=1)

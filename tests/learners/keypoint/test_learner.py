@@ -1,5 +1,10 @@
 """The loop around the trainer: when it publishes, what it promotes, how it comes back."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,9 @@ from learners.keypoint import learner as module
 from learners.keypoint.config import KeypointLearnerConfig, PromotionConfig, TrainerConfig
 from learners.keypoint.evaluation import KeypointMetrics
 from learners.keypoint.learner import KeypointLearner
+from learners.keypoint.overseer import Decision
 from s3k_dist.errors import StorageError
+from s3k_dist.features.figures import ServingFigures
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.keypoints.detector import NOISE_METRIC, KeypointDetector
 from s3k_dist.keypoints.network import NetworkConfig
@@ -41,11 +48,16 @@ def folder(tmp_path: Path, scenes: Scenes) -> Path:
 
 
 def make(
-    folder: Path, network: NetworkConfig, scenes: Scenes, models: str = "models", seed: int = 0
+    folder: Path,
+    network: NetworkConfig,
+    scenes: Scenes,
+    models: str = "models",
+    seed: int = 0,
+    config: KeypointLearnerConfig = CONFIG,
 ) -> KeypointLearner:
     return KeypointLearner(
         network,
-        CONFIG,
+        config,
         scenes.labelled,
         scenes.held_out,
         StreamReader(folder / "stream"),
@@ -173,3 +185,134 @@ def test_a_state_that_cannot_be_written_leaves_the_old_one(
 ) -> None:
     with pytest.raises(StorageError, match="cannot write"):
         make(folder, network, scenes).save(folder / "nowhere" / "trainer.pt")
+
+
+def at_work(root: Path, serving: int) -> None:
+    """A service writes its figures."""
+    (root / "figures").mkdir(parents=True, exist_ok=True)
+    figures = ServingFigures(serving=serving, at_ns=time.time_ns())
+    (root / "figures" / "a.json").write_text(figures.model_dump_json())
+
+
+def test_a_candidate_is_tried_first_where_a_service_is_at_work(
+    folder: Path, network: NetworkConfig, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner, registry = make(folder, network, scenes), WeightsRegistry(folder / "models")
+    medians(monkeypatch, 2.0, 2.0, 1.0)
+    assert learner.advance(4).news == ("keypoint model 1 promoted",)
+    at_work(registry.root, 1)
+    status = learner.advance(2)
+    assert (status.version, status.canary, status.news) == (1, 2, ())
+    assert learner.advance(2).canary == 2, "nothing is published while a version is on trial"
+    assert registry.versions() == [1, 2]
+    learner.publish(trial=False)  # the run ends: the trial is decided, and what was learned since is published
+    status = learner.status()
+    assert (status.version, status.canary) == (3, 0)
+    assert status.news == ("keypoint model 2 promoted", "keypoint model 3 promoted")
+
+
+def test_a_candidate_that_does_worse_on_fresh_frames_is_rejected_with_the_reason(
+    folder: Path, network: NetworkConfig, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CONFIG.model_copy(update={"promotion": PromotionConfig(fresh_runs=4)})
+    learner, registry = make(folder, network, scenes, config=config), WeightsRegistry(folder / "models")
+    shown = iter([{"residual_px": 2.0}, {"residual_px": 0.5}])
+    runs: list[int] = []
+
+    def label_free(detector: object, frames: list[object]) -> dict[str, float]:
+        runs.append(len(frames))
+        return next(shown)
+
+    monkeypatch.setattr(module, "label_free", label_free)
+    learner.advance(4)
+    medians(monkeypatch, 0.001)
+    status = learner.advance(2)
+    assert runs == [4, 4]
+    assert (status.version, status.rejected) == (1, 1)
+    assert registry.status(2).reason == "on fresh frames residual_px 2, the other's 0.5"
+    assert status.news[-1] == "keypoint model 2 rejected: on fresh frames residual_px 2, the other's 0.5"
+
+
+def test_a_collapse_while_it_follows_the_stream_goes_back_to_what_serves(
+    folder: Path, network: NetworkConfig, scenes: Scenes
+) -> None:
+    config = CONFIG.model_copy(
+        update={"publish_every": 1000, "trainer": CONFIG.trainer.model_copy(update={"entry_plausible": 0.0})}
+    )
+    learner, registry = make(folder, network, scenes, config=config), WeightsRegistry(folder / "models")
+    learner.advance(8)
+    good = registry.load(1)[0]
+    trainer = learner._trainer
+    assert any(not torch.equal(value, good[name]) for name, value in trainer.teacher.state_dict().items())
+    alpha = trainer._entry.alpha
+    # All keypoints run together: no distance is one that a label could have.
+    trainer._entry._share, trainer._entry._observed = 0.0, 200
+    trainer._entry._low = torch.full_like(trainer._entry._low, 100.0)
+    status = learner.advance(1)
+    assert status.report is not None
+    assert status.report.recoveries == 1
+    for state in (trainer.teacher.state_dict(), trainer.student.state_dict()):
+        assert all(torch.equal(value, good[name]) for name, value in state.items())
+    assert trainer._entry.alpha == status.report.alpha == alpha / 2
+    assert not trainer._entry.entered
+    assert status.news == (f"training collapsed at step 9; the unlabelled loss goes on with weight {alpha / 2:.3g}",)
+    assert learner.advance(2).news == ()
+
+
+def test_a_version_that_is_rolled_back_takes_training_back_with_it(
+    folder: Path, network: NetworkConfig, scenes: Scenes
+) -> None:
+    learner, registry = make(folder, network, scenes), WeightsRegistry(folder / "models")
+    learner.advance(6)
+    registry.promote(1)
+    registry.promote(2)
+    registry.roll_back("misbehaved")
+    learner._heed(Decision("rolled back", 2, "misbehaved"))
+    good = registry.load(1)[0]
+    assert all(torch.equal(value, good[name]) for name, value in learner._trainer.student.state_dict().items())
+    status = learner.status()
+    assert (status.version, status.rolled_back) == (1, 1)
+    assert learner.advance(1).steps == 7
+
+
+LEARN = """
+import sys
+from pathlib import Path
+from learners.keypoint import learner as module
+from tests.learners.keypoint import test_learner as tests
+from tests.learners.keypoint.conftest import network_config, scenes_of
+
+module.FOLLOW_FRAMES = 3
+folder = Path(sys.argv[1])
+learner = tests.make(folder, network_config(), scenes_of(), "killed")
+while True:
+    learner.save(folder / "trainer.pt")
+    print(learner.advance(1).steps, flush=True)
+"""
+
+
+def test_a_killed_learner_goes_on_where_it_was(
+    folder: Path, network: NetworkConfig, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights and the same versions as if it had never been killed: stream, pool and all."""
+    monkeypatch.setattr(module, "FOLLOW_FRAMES", 3)
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", LEARN, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) == 5:
+                break
+        process.send_signal(signal.SIGKILL)
+    torch.set_num_threads(1)
+    whole, back = make(folder, network, scenes, "whole"), make(folder, network, scenes, "killed")
+    back.restore(folder / "trainer.pt")
+    done = back.status()
+    assert 4 <= done.steps < 12
+    assert done.unlabelled_frames == min(24, 3 * done.steps)
+    whole.advance(12)
+    back.advance(12 - done.steps)
+    for name, value in whole._trainer.student.state_dict().items():
+        assert torch.equal(value, back._trainer.student.state_dict()[name]), name
+    assert back.status().unlabelled_frames == whole.status().unlabelled_frames == 24
+    assert back._pool._names == whole._pool._names
