@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
 
 EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
-SAVE_KEYPOINTS_S = 60.0  # what a kill costs the keypoint learner, at most
 # The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 
@@ -173,7 +172,6 @@ class KeypointProcess:
         self._config = config
         self._folder = folder
         self._learner = build_learner(config, folder)
-        self._saved_s = time.monotonic()
         self._reader = StreamReader(folder.stream)
         self._refresher: FeatureRefresher | None = None
 
@@ -210,12 +208,9 @@ class KeypointProcess:
         return (self._reader.read_by_id(frame_id).frame for frame_id in frame_ids)
 
     def advance(self, steps: int, threads: int) -> LearnerStatus:
-        """Train for some steps; keeps what was learned once a minute, for whoever has to take over."""
+        """Train for some steps."""
         _use_threads(threads)
-        status = self._learner.advance(steps)
-        if time.monotonic() - self._saved_s > SAVE_KEYPOINTS_S:
-            self.save()
-        return status
+        return self._learner.advance(steps)
 
     def measure(self) -> LearnerStatus:
         """Judge the model as it is on the held-out frames."""
@@ -234,7 +229,6 @@ class KeypointProcess:
     def save(self) -> None:
         """Keep what was learned."""
         self._learner.save(self._folder.trainer)
-        self._saved_s = time.monotonic()
 
 
 @ray.remote(num_cpus=0, concurrency_groups={"ingest": 1, "pulse": 1})
