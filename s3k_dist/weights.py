@@ -22,9 +22,8 @@ Importing this module, and asking for `current()`, loads no torch: a poller asks
 import hashlib
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +31,7 @@ from s3k_dist.atomic import sync_folder, write_atomic
 from s3k_dist.errors import StorageError
 from s3k_dist.file_lock import file_lock
 from s3k_dist.folders import make_folder
+from s3k_dist.weights_history import Canary, Pointer, PromotionEvent, Rejection, VersionStatus
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,76 +66,6 @@ class ModelManifest(BaseModel):
     created_at_ns: int = Field(default_factory=time.time_ns)
     version: int = 0
     sha256: str = ""
-
-
-class PromotionEvent(BaseModel):
-    """One move of the pointer.
-
-    Attributes:
-        action: "promoted", or "rolled back" to an earlier version.
-        version: what serves from then on.
-        at_ns: host time, nanoseconds since the Unix epoch.
-        reason: of a roll-back.
-        before: of a promotion: how the version before did while it served, by metric name; empty if nobody knew.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    action: Literal["promoted", "rolled back"]
-    version: int
-    at_ns: int
-    reason: str = ""
-    before: dict[str, float] = Field(default_factory=dict)
-
-
-class Canary(BaseModel):
-    """The version on trial.
-
-    Attributes:
-        version: of the weights.
-        share: of the requests that it answers, in (0, 1].
-        since_ns: host time, nanoseconds since the Unix epoch.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int
-    share: float = Field(gt=0, le=1)
-    since_ns: int
-
-
-VersionState = Literal["candidate", "canary", "promoted", "replaced", "rejected", "rolled back"]
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """What became of a version.
-
-    Attributes:
-        state: `promoted` serves; `replaced` did, until the next was promoted.
-        reason: why it was rejected or rolled back; empty otherwise.
-    """
-
-    state: VersionState
-    reason: str = ""
-
-
-class _Rejection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reason: str
-    at_ns: int
-
-
-class _Pointer(BaseModel):
-    """`previous` is the stack that roll-backs pop; `events` keeps all that ever happened."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    current: int | None = None
-    previous: tuple[int, ...] = ()
-    events: tuple[PromotionEvent, ...] = ()
-    canary: Canary | None = None
 
 
 class WeightsRegistry:
@@ -206,7 +136,7 @@ class WeightsRegistry:
             path = self._folder(version) / REJECTED_NAME
             # Before the trial ends: a crash in between leaves a trial that is decided once more.
             if not path.exists():
-                rejection = _Rejection(reason=reason, at_ns=time.time_ns())
+                rejection = Rejection(reason=reason, at_ns=time.time_ns())
                 write_atomic(path, rejection.model_dump_json(indent=1).encode())
             if pointer.canary is not None and pointer.canary.version == version:
                 self._write_pointer(pointer.model_copy(update={"canary": None}))
@@ -228,7 +158,7 @@ class WeightsRegistry:
                 return
             previous = pointer.previous if pointer.current is None else (*pointer.previous, pointer.current)
             event = PromotionEvent(action="promoted", version=version, at_ns=time.time_ns(), before=before or {})
-            self._write_pointer(_moved(pointer, event, previous))
+            self._write_pointer(pointer.moved(event, previous))
 
     def roll_back(self, reason: str = "", withdraw: int | None = None) -> int:
         """Let the version promoted before the current one serve again; again to go further back.
@@ -253,7 +183,7 @@ class WeightsRegistry:
             version = pointer.previous[-1]
             self._verified_weights(version)
             event = PromotionEvent(action="rolled back", version=version, at_ns=time.time_ns(), reason=reason)
-            self._write_pointer(_moved(pointer, event, pointer.previous[:-1]))
+            self._write_pointer(pointer.moved(event, pointer.previous[:-1]))
             return version
 
     def current(self) -> int | None:
@@ -267,21 +197,11 @@ class WeightsRegistry:
     def status(self, version: int) -> VersionStatus:
         """What became of ``version``."""
         self._require_version(version)
-        pointer = self._pointer()
-        if pointer.current == version:
-            return VersionStatus("promoted")
-        if pointer.canary is not None and pointer.canary.version == version:
-            return VersionStatus("canary")
-        status, serving = VersionStatus("candidate"), None
-        for event in pointer.events:
-            if serving == version:
-                withdrawn = event.action == "rolled back"
-                status = VersionStatus("rolled back", event.reason) if withdrawn else VersionStatus("replaced")
-            serving = event.version
+        status = self._pointer().status(version)
         path = self._folder(version) / REJECTED_NAME
         if status.state == "candidate" and path.exists():
             try:
-                return VersionStatus("rejected", _Rejection.model_validate_json(path.read_bytes()).reason)
+                return VersionStatus("rejected", Rejection.model_validate_json(path.read_bytes()).reason)
             except (OSError, ValidationError) as error:
                 raise self._damaged(version, f"{REJECTED_NAME}: {_reason(error)}") from error
         return status
@@ -327,16 +247,16 @@ class WeightsRegistry:
             raise self._damaged(version, f"{WEIGHTS_NAME} does not match the sha256 in its manifest")
         return weights, manifest
 
-    def _pointer(self) -> _Pointer:
+    def _pointer(self) -> Pointer:
         path = self.root / POINTER_NAME
         try:
-            return _Pointer.model_validate_json(path.read_bytes())
+            return Pointer.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            return _Pointer()
+            return Pointer()
         except (OSError, ValidationError) as error:
             raise StorageError(f"cannot read {path}: {_reason(error)}; available: {self._available()}") from error
 
-    def _write_pointer(self, pointer: _Pointer) -> None:
+    def _write_pointer(self, pointer: Pointer) -> None:
         write_atomic(self.root / POINTER_NAME, pointer.model_dump_json(indent=1).encode())
 
     def _require_version(self, version: int) -> None:
@@ -358,13 +278,6 @@ class WeightsRegistry:
 
     def _available(self, without: int | None = None) -> str:
         return ", ".join(str(version) for version in self.versions() if version != without) or "none"
-
-
-def _moved(pointer: _Pointer, event: PromotionEvent, previous: tuple[int, ...]) -> _Pointer:
-    version, canary = event.version, pointer.canary
-    if canary is not None and canary.version == version:
-        canary = None
-    return _Pointer(current=version, previous=previous, events=(*pointer.events, event), canary=canary)
 
 
 def _weights_bytes(tensors: "dict[str, Tensor]") -> bytes:

@@ -30,8 +30,8 @@ def learn_to_see(session: Session) -> None:
                 show(session, topology.call(learner.measure.remote(), CALL_S))
     if status.version == 0:
         status = topology.call(learner.publish.remote(), CALL_S)
+        show(session, status)
     topology.call(learner.save.remote(), CALL_S)
-    show(session, status)
     session.folder.note(sees=True)
 
 

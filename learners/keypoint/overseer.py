@@ -19,7 +19,8 @@ from learners.keypoint.config import PromotionConfig
 from learners.keypoint.promotion import objections
 from s3k_dist.errors import StorageError
 from s3k_dist.features.figures import VersionFigures, read_figures
-from s3k_dist.weights import Canary, WeightsRegistry
+from s3k_dist.weights import WeightsRegistry
+from s3k_dist.weights_history import Canary
 
 LOOK_EVERY_S = 2.0
 SERVED_WITHIN_S = 30.0  # a service writes its figures every second or so; older ones are of one that is gone

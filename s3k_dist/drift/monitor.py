@@ -212,7 +212,7 @@ class DriftMonitor:
         self._sums = np.clip(self._sums + beyond - change / 2, 0.0, 2 * reference.threshold)
         began = (self._sums > 0) & ~before
         self._since_sequence[began], self._since_ns[began] = features.sequence, features.captured_at_ns
-        self._totals = np.where(began, 0.0, self._totals) + beyond
+        self._totals = np.where(began, 0.0, self._totals) + values - reference.level
         self._counts = np.where(began, 0, self._counts) + 1
         events = [
             self._event("began", place, features)

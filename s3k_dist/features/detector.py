@@ -7,7 +7,8 @@ from typing import Protocol
 
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame
-from s3k_dist.weights import Canary, WeightsRegistry
+from s3k_dist.weights import WeightsRegistry
+from s3k_dist.weights_history import Canary
 
 
 class Detector(Protocol):

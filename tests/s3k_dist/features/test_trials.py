@@ -12,7 +12,7 @@ from s3k_dist.features.batcher import Trial
 from s3k_dist.features.client import FeatureClient
 from s3k_dist.features.detector import Trials
 from s3k_dist.features.figures import FiguresBook, VersionFigures, read_figures
-from s3k_dist.weights import Canary
+from s3k_dist.weights_history import Canary
 from tests.s3k_dist.drift.windows import said
 from tests.s3k_dist.features.conftest import HANG_GUARD_S, FakeDetector, FakeModels, MakeFrame, Serve
 
