@@ -110,7 +110,10 @@ class Overseer:
         against = objections(tried.means, other.means, config.live) if tried.frames and other.frames else []
         if against:
             return self._reject(version, f"in service, over {tried.frames} frames: " + "; ".join(against))
-        self._registry.promote(version, before=other.means if other.frames else None)
+        try:
+            self._registry.promote(version, before=other.means if other.frames else None)
+        except StorageError as error:  # damaged since it was published
+            return self._reject(version, str(error))
         return Decision("promoted", version)
 
     def _judge_promoted(self, current: int) -> Decision | None:
@@ -135,7 +138,10 @@ class Overseer:
         if not confirmed:
             return None
         reason = f"in service {'; '.join(against)}; on the same frames {'; '.join(confirmed)}"
-        self._registry.roll_back(reason, withdraw=current)
+        try:
+            self._registry.roll_back(reason, withdraw=current)
+        except StorageError:
+            return None  # damaged, too, or somebody was quicker
         return Decision("rolled back", current, reason)
 
     def _reject(self, version: int, reason: str) -> Decision:

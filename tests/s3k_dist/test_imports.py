@@ -27,6 +27,7 @@ def imported(code: str) -> set[str]:
         ("import deploy.cli", HEAVY | {"numpy", "pydantic", "yaml", "rich"}),
         ("import deploy.config", HEAVY - {"cv2"}),
         ("import s3k_dist.weights", HEAVY),
+        ("import s3k_dist.drift.watch, s3k_dist.features.figures", HEAVY),
         ("import s3k_dist.features.client", {"ray", "torch", "mujoco", "gymnasium", "pypylon", "matplotlib"}),
         ("import deploy.demos.record, deploy.demos.table", {"ray", "torch", "gymnasium", "pypylon", "matplotlib"}),
         ("import actors.sim.cell", {"ray", "torch", "gymnasium", "pypylon", "grpc"}),
@@ -44,5 +45,5 @@ def test_help_lists_the_commands() -> None:
         [sys.executable, "-m", "deploy.cli", "--help"], capture_output=True, text=True, timeout=GUARD_S, check=False
     )
     assert answer.returncode == 0
-    for command in ("run", "doctor", "collect", "simulate", "train", "evaluate", "serve"):
+    for command in ("run", "doctor", "collect", "simulate", "labels", "train", "evaluate", "serve"):
         assert f"\n    {command} " in answer.stdout

@@ -188,6 +188,23 @@ def test_a_canary_that_nobody_asks_is_decided_in_the_end(registry: WeightsRegist
     assert overseer(registry).settle() is None
 
 
+def test_a_canary_that_is_damaged_meanwhile_is_rejected(registry: WeightsRegistry) -> None:
+    registry.start_trial(2, 0.5)
+    (registry.root / "v000002" / "weights.safetensors").write_bytes(b"torn")
+    served(registry, v1=counted(400), v2=counted(60))
+    decision = overseer(registry).look()
+    assert decision is not None
+    assert (decision.kind, registry.current(), registry.canary()) == ("rejected", 1, None)
+    assert "does not match the sha256" in registry.status(2).reason
+
+
+def test_where_there_is_nothing_sound_to_go_back_to_it_stays(registry: WeightsRegistry) -> None:
+    misbehaving(registry)
+    (registry.root / "v000001" / "weights.safetensors").write_bytes(b"torn")
+    assert overseer(registry, verdict=lambda version, other: ["worse"]).look() is None
+    assert registry.current() == 2
+
+
 def test_figures_of_other_versions_say_nothing(registry: WeightsRegistry) -> None:
     served(registry, v1=counted(400), v2=counted(400, residual_px=9.0))  # counted before the trial
     registry.start_trial(2, 0.5)
