@@ -95,8 +95,8 @@ def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candi
     file = folder.read_labels()
     labelled = {label.frame for label in file.labels} if file is not None else set()
     frame_ids = reader.frame_ids()
-    free = [index for index, name in enumerate(frame_ids) if name not in labelled]
-    known = [index for index, name in enumerate(frame_ids) if name in labelled]
+    free = [name for name in frame_ids if name not in labelled]
+    known = [name for name in frame_ids if name in labelled]
     if not free:
         raise StorageError(f"every one of the {len(frame_ids)} frames of {folder.stream} has a label already")
     looked = _look(reader, detector, _evenly(free, candidates))
@@ -117,14 +117,14 @@ def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candi
     return [_suggestion(looked[i], float(scores[i]), doubts[i]) for i in pick(scores, places, taken, count)]
 
 
-def _look(reader: StreamReader, detector: KeypointDetector, indices: list[int]) -> list[_Looked]:
+def _look(reader: StreamReader, detector: KeypointDetector, names: list[str]) -> list[_Looked]:
     """Frames that can be read, by the model; what is damaged or of another size is passed over."""
     looked = []
-    for start in range(0, len(indices), BATCH):
+    for start in range(0, len(names), BATCH):
         frames = []
-        for index in indices[start : start + BATCH]:
+        for name in names[start : start + BATCH]:
             try:
-                frames.append(reader.read(index).frame)
+                frames.append(reader.read_by_id(name).frame)
             except (StorageError, FrameError):
                 continue
         for frame, features in _detected(detector, frames):
@@ -158,10 +158,10 @@ def _places(looked: list[_Looked]) -> list[np.ndarray]:
     ]
 
 
-def _evenly(indices: list[int], at_most: int) -> list[int]:
-    if len(indices) <= at_most:
-        return indices
-    return [indices[i] for i in np.linspace(0, len(indices) - 1, at_most).round().astype(int)]
+def _evenly(names: list[str], at_most: int) -> list[str]:
+    if len(names) <= at_most:
+        return names
+    return [names[i] for i in np.linspace(0, len(names) - 1, at_most).round().astype(int)]
 
 
 def _suggestion(looked: _Looked, score: float, doubt: Doubt) -> Suggestion:
@@ -196,8 +196,7 @@ def _contact_sheet(reader: StreamReader, detector: KeypointDetector, found: list
 
     from deploy.report.palette import keypoint_colour
 
-    index = {name: position for position, name in enumerate(reader.frame_ids())}
-    frames = [reader.read(index[each.frame]).frame for each in found]
+    frames = [reader.read_by_id(each.frame).frame for each in found]
     columns = max(len(frame.views) for frame in frames)
     rows = SHEET_VIEW_PX + CAPTION_PX
     sheet = Image.new("RGB", (columns * SHEET_VIEW_PX, len(frames) * rows), "white")

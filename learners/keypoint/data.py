@@ -17,6 +17,8 @@ from s3k_dist.keypoints.detector import stack_cameras
 from s3k_dist.labels.store import Label
 from s3k_dist.stream.reader import StreamReader
 
+LONGEST_LEFT = 4  # pools of frames
+
 
 def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiViewFrame]:
     """Frames of the stream by name.
@@ -102,7 +104,7 @@ class UnlabelledPool:
         self._frames: UnlabelledFrames | None = None
         self._count = 0
         self._taken = 0
-        self._chosen: list[int] = []  # before the others: those that a restored pool had not taken yet
+        self._left: list[str] = []  # names of frames that a restored pool had not taken yet
         self._names: list[str] = []  # of the frames in the slots
         self._passed: dict[str, int] = {}  # last sequence taken of each cell
 
@@ -111,15 +113,23 @@ class UnlabelledPool:
 
     def follow(self, reader: StreamReader, at_most: int | None = None) -> int:
         """Take frames that are new in the stream, at most ``at_most`` of them; returns how many."""
+        left, self._left = self._left[:at_most], self._left[len(self._left[:at_most]) :]
+        for name in left:
+            with suppress(StorageError, FrameError):
+                self._put(reader.read_by_id(name).frame)
+        return len(left) + self._follow(reader, None if at_most is None else at_most - len(left))
+
+    def _follow(self, reader: StreamReader, at_most: int | None) -> int:
+        """What is newer than all that was known at the start, or when it was restored."""
         reader.refresh()
-        new = [*self._chosen, *range(self._taken, len(reader))][:at_most]
+        end = len(reader) if at_most is None else min(len(reader), self._taken + at_most)
+        new = range(self._taken, end)
         for index in new:
             try:
                 self._put(reader.read(index).frame)
             except (StorageError, FrameError):
                 continue  # learning goes on without it; of a damaged frame the reader keeps the name and the reason
-        self._taken += max(0, len(new) - len(self._chosen))
-        self._chosen = self._chosen[len(new) :]
+        self._taken = end
         return len(new)
 
     def frames(self) -> UnlabelledFrames | None:
@@ -139,19 +149,19 @@ class UnlabelledPool:
     def load_state_dict(self, state: Mapping[str, Any], reader: StreamReader) -> None:
         """Go on from :meth:`state_dict`, with the frames that the stream still has."""
         reader.refresh()
-        names = reader.frame_ids()
-        index = {name: position for position, name in enumerate(names)}
-        self._frames, self._count, self._names, self._passed = None, 0, [], {}
+        self._frames, self._count, self._names = None, 0, []
         for name in state["names"]:
-            if name in index:
-                with suppress(StorageError, FrameError):
-                    self._put(reader.read(index[name]).frame)
+            with suppress(StorageError, FrameError):
+                self._put(reader.read_by_id(name).frame)
         # After the frames are in: filling the slots drew no numbers, so the next one is as it would have been.
         self._rng.bit_generator.state = json.loads(state["rng"])
         self._passed = {str(cell): int(sequence) for cell, sequence in state["passed"].items()}
         # A reader finds shards in an order of its own: what is left is told by cell, not by a position.
-        self._chosen = [position for position, name in enumerate(names) if self._is_left(name)]
-        self._taken = len(names)
+        left = [name for name in reader.frame_ids() if self._is_left(name)]
+        # After a long absence it would take minutes to decode them all: then evenly over what was missed.
+        step = max(1, len(left) // (LONGEST_LEFT * self._capacity))
+        self._left = left[::step]
+        self._taken = len(reader)
 
     def _is_left(self, name: str) -> bool:
         cell, _, sequence = name.rpartition("/")

@@ -52,6 +52,7 @@ def supervisor(
         view=view,
         latencies_ms=[],
         keep=lambda stage, kept: None,
+        note_drift=lambda cell_id, report, env_steps: None,
         seed=lambda offset: offset,
     )
     FleetRegister(RunFolder(tmp_path).fleet).begin([CellFile(cell="cell0"), CellFile(cell="cell1")])

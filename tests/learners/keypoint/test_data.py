@@ -193,3 +193,55 @@ def test_a_frame_of_another_layout_is_left_out(tmp_path: Path) -> None:
     pool = UnlabelledPool(10, seed=0)
     assert pool.follow(reader) == 4
     assert held(pool) == images_of([*frames(1), *frames(1, first=3)])
+
+
+def stream_of(root: Path, cell: str, count: int, first: int = 0) -> None:
+    with StreamWriter(root, cell, shard_frames=2) as writer:
+        for sequence in range(first, first + count):
+            taken = frame(CAMERAS, sequence=sequence, cell_id=cell, seed=sequence)
+            writer.append(StreamRecord(taken, "episode", 0, 0))
+
+
+def test_a_restored_pool_holds_the_same_frames_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Another reader finds the shards in another order; frames came while it was away."""
+    root = tmp_path / "stream"
+    stream_of(root, "cell1", 6)
+    whole, reader = UnlabelledPool(5, seed=0), StreamReader(root)
+    whole.follow(reader, 4)
+    stream_of(root, "cell0", 6)  # found after cell1 by this reader, before it by the next
+    whole.follow(reader, 4)
+    state = whole.state_dict()
+    back, later = UnlabelledPool(5, seed=9), StreamReader(root)
+    back.load_state_dict(state, later)
+    assert held(back) == held(whole)
+    assert back.state_dict() == state
+    stream_of(root, "cell1", 3, first=6)
+    stream_of(root, "cell0", 3, first=6)
+    # Four of cell0 were left, and six are new; none is taken twice, none is left out.
+    assert [back.follow(later, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert [whole.follow(reader, 4) for _ in range(4)] == [4, 4, 2, 0]
+    assert back.state_dict()["passed"] == whole.state_dict()["passed"] == {"cell0": 8, "cell1": 8}
+
+
+def test_a_restored_pool_does_without_frames_that_are_gone(tmp_path: Path) -> None:
+    root = tmp_path / "stream"
+    stream_of(root, "cell0", 6)
+    pool = UnlabelledPool(6, seed=0)
+    pool.follow(StreamReader(root))
+    next(iter(sorted((root / "cell0").glob("*.s3k")))).unlink()
+    back = UnlabelledPool(6, seed=0)
+    back.load_state_dict(pool.state_dict(), StreamReader(root))
+    assert len(back) == 4
+    assert held(back) < held(pool)
+
+
+def test_after_a_long_absence_it_takes_evenly_what_it_missed(tmp_path: Path) -> None:
+    root = tmp_path / "stream"
+    stream_of(root, "cell0", 1)
+    pool, reader = UnlabelledPool(1, seed=0), StreamReader(root)
+    pool.follow(reader)
+    stream_of(root, "cell0", 20, first=1)
+    back = UnlabelledPool(1, seed=0)
+    back.load_state_dict(pool.state_dict(), reader)
+    assert 4 <= back.follow(reader) <= 8
+    assert back.follow(reader) == 0
