@@ -118,7 +118,7 @@ class PolicyConfig(Section):
             the steps of all cells.
         normalize_observations: shift and scale each entry of the observation by the mean and deviation of those stored.
         replay_ratio: updates for each environment step.
-        max_model_lag: how many versions behind the promoted one a cell's features may be; what is older is refused.
+        max_model_lag: how many promotions behind the served model a cell's features may be; what is older is refused.
         max_feature_distance: after a new keypoint model, transitions of another one are learned from only if the
             observations made anew change by less (median of the largest change of an entry; 0.05 is 1 mm).
         catch_up_updates: on transitions made anew, before a policy counts as fit for a model that is farther.

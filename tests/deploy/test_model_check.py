@@ -62,3 +62,17 @@ def test_a_registry_that_cannot_be_read_counts_as_it_was(tmp_path: Path, monkeyp
     check(chunk_seen_by(2))
     (tmp_path / "promoted.json").write_text("{")
     check(chunk_seen_by(2))
+
+
+def test_rejected_versions_make_no_model_old_and_one_on_trial_is_taken(tmp_path: Path) -> None:
+    registry = registry_of(tmp_path, 1)
+    check = ModelCheck(registry, max_lag=1)
+    for _ in range(5):
+        registry.reject(registry.publish({"weight": torch.zeros(1)}, ModelManifest(kind="keypoints")), "no better")
+    last = registry.publish({"weight": torch.zeros(1)}, ModelManifest(kind="keypoints"))
+    registry.start_trial(last, 0.5)
+    check(chunk_seen_by(1, last))
+    registry.promote(last)
+    check(chunk_seen_by(1, last))  # what was under way when it was promoted
+    with pytest.raises(EpisodeChunkError, match="model version 3; 7 is promoted"):
+        ModelCheck(registry, max_lag=0)(chunk_seen_by(3))
