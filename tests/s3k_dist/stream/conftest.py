@@ -1,6 +1,6 @@
 """Small records of one cell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.geometry.camera import Camera
 from s3k_dist.stream.record import StreamRecord
+from tests.s3k_dist.stream.stores import FailingFileSystem, failing_file_system
 
 MakeRecord = Callable[..., StreamRecord]
 
@@ -27,3 +28,10 @@ def make_record() -> MakeRecord:
         return StreamRecord(MultiViewFrame(cell_id, sequence, 1_000 + sequence, views), "episode", sequence, 3)
 
     return make
+
+
+@pytest.fixture
+def failing() -> Iterator[type[FailingFileSystem]]:
+    """The switches of ``failing://``."""
+    with failing_file_system() as switches:
+        yield switches
