@@ -120,10 +120,9 @@ class Collector:
         assert self._client is not None, "connect() comes first"
         reader = StreamReader(self._spec.stream)
         reader.refresh()
-        where = {frame_id: index for index, frame_id in enumerate(reader.frame_ids())}
         chunks = []
         for episode in self._recorded(set(episode_ids)):
-            frames = (reader.read(where[f"{episode.cell_id}/{int(s):08d}"]).frame for s in episode.sequences)
+            frames = (reader.read_by_id(f"{episode.cell_id}/{int(s):08d}").frame for s in episode.sequences)
             chunk = demonstration_chunk(episode, frames, self._client, self._task())
             if chunk is not None:
                 chunks.append(chunk)

@@ -21,11 +21,11 @@ def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiVie
     Raises:
         StorageError: one of them is not in the stream.
     """
-    index = {frame_id: position for position, frame_id in enumerate(reader.frame_ids())}
     for frame_id in frame_ids:
-        if frame_id not in index:
-            raise StorageError(f"labelled frame {frame_id} is not in the stream at {reader.root} ({len(index)} frames)")
-    return [reader.read(index[frame_id]).frame for frame_id in frame_ids]
+        if reader.index_of(frame_id) is None:
+            known = reader.stats().frames
+            raise StorageError(f"labelled frame {frame_id} is not in the stream at {reader.root} ({known} frames)")
+    return [reader.read_by_id(frame_id).frame for frame_id in frame_ids]
 
 
 def labelled_frames(reader: StreamReader, labels: Sequence[Label], keypoints: Sequence[str]) -> LabelledFrames:

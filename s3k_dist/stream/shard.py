@@ -109,6 +109,12 @@ def packed_name(first_sequence: int, data: bytes, count: int) -> str:
     return f"{first_sequence:08d}-{count}-{header_crc32(data):08x}{SUFFIX}"
 
 
+def is_packed(name: str) -> bool:
+    """Whether a shard holds frames that were kept of older shards, by its name."""
+    match = _NAME.fullmatch(name.rpartition("/")[2])
+    return match is not None and match[3] is not None
+
+
 def header_crc32(data: bytes) -> int:
     """The header's checksum; as it covers the records' checksums, it tells one shard from another."""
     return int(_PREAMBLE.unpack(data[: _PREAMBLE.size])[2])
