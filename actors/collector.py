@@ -32,7 +32,7 @@ from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.stream.reader import StreamReader
-from s3k_dist.stream.writer import StreamWriter
+from s3k_dist.stream.writer import WriterSettings
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class CollectorSpec:
         stream: folder of the stream.
         recordings: folder of recorded episodes.
         deadline_s: patience with the feature service for one frame.
+        writer: how frames are written to the stream.
     """
 
     cell: CableCellSpec
@@ -52,6 +53,7 @@ class CollectorSpec:
     stream: Path
     recordings: Path
     deadline_s: float = 5.0
+    writer: WriterSettings = field(default_factory=WriterSettings)
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Collector:
     def __init__(self, spec: CollectorSpec) -> None:
         self._spec = spec
         self._cell = CableCell(spec.cell)
-        self._writer = StreamWriter(spec.stream, spec.cell.cell_id)
+        self._writer = spec.writer.open(spec.stream, spec.cell.cell_id)
         self._cell.resume_after(self._writer.next_sequence - 1)
         self._client: FeatureClient | None = None
         self._rollout: Rollout | None = None

@@ -7,6 +7,10 @@ from actors.sim.cell import CableCellSpec
 from actors.sim.levels import at_level
 from deploy.config import RunConfig
 from deploy.run_folder import RunFolder
+from s3k_dist.images import Encoding
+from s3k_dist.stream.writer import WriterSettings
+
+MB = 1_000_000
 
 
 def cell_ids(config: RunConfig) -> list[str]:
@@ -31,4 +35,19 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell_id: str) -> Collec
         stream=folder.stream,
         recordings=folder.recordings,
         deadline_s=config.service.deadline_s,
+        writer=writer_settings(config, folder),
+    )
+
+
+def writer_settings(config: RunConfig, folder: RunFolder) -> WriterSettings:
+    """How a run's cells write to its stream."""
+    stream = config.stream
+    spool = stream.spool or (folder.spool if stream.url is not None else None)
+    return WriterSettings(
+        shard_frames=stream.shard_frames,
+        shard_bytes=int(stream.shard_mb * MB),
+        flush_after_s=stream.shard_age_s,
+        encoding=Encoding[stream.encoding],
+        spool=spool,
+        spool_bytes=int(stream.spool_mb * MB),
     )

@@ -8,6 +8,7 @@ from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
 from deploy.commands.parts import add_parts
 from deploy.commands.runs import add_run, add_serve
+from deploy.commands.stream import add_stream
 from deploy.commands.tune import add_tune
 from deploy.interrupt import INTERRUPTED
 from s3k_dist.errors import S3KError
@@ -37,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     # In the order of the help.
-    for add in (add_run, add_demos, add_simulate, add_parts, add_tune, add_serve, add_exchange):
+    for add in (add_run, add_demos, add_simulate, add_parts, add_tune, add_serve, add_stream, add_exchange):
         add(commands)
     return parser
 

@@ -13,6 +13,9 @@ from s3k_dist.geometry.triangulation import triangulate_labels
 from s3k_dist.keypoints.detector import stack_cameras
 from s3k_dist.labels.store import Label
 from s3k_dist.stream.reader import StreamReader
+from s3k_dist.stream.sampler import choose
+
+BACKLOG = 4  # pools of frames: it would take minutes to decode a longer stream
 
 
 def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiViewFrame]:
@@ -86,7 +89,8 @@ class UnlabelledPool:
     """A bounded sample of the stream, decoded in memory; uint8, about 200 kB for four views of 128 px.
 
     Takes every new frame; once full, each new one replaces a random old one, so the pool keeps some of the past and
-    leans to the present.
+    leans to the present. Where it begins with a stream much longer than itself, after a restart, it takes a mixture of
+    all cells' newest and older frames in place of reading them all.
 
     Args:
         capacity: frames.
@@ -99,6 +103,7 @@ class UnlabelledPool:
         self._frames: UnlabelledFrames | None = None
         self._count = 0
         self._taken = 0
+        self._chosen: list[int] = []  # of a backlog, still to be read
 
     def __len__(self) -> int:
         return self._count
@@ -106,14 +111,17 @@ class UnlabelledPool:
     def follow(self, reader: StreamReader, at_most: int | None = None) -> int:
         """Take frames that are new in the stream, at most ``at_most`` of them; returns how many."""
         reader.refresh()
-        end = len(reader) if at_most is None else min(len(reader), self._taken + at_most)
-        new = range(self._taken, end)
+        if len(reader) - self._taken > BACKLOG * self._capacity:
+            self._chosen = choose(reader, self._taken, self._capacity, self._rng)
+            self._taken = len(reader)
+        new = [*self._chosen, *range(self._taken, len(reader))][:at_most]
         for index in new:
             try:
                 self._put(reader.read(index).frame)
             except (StorageError, FrameError):
                 continue  # learning goes on without it; of a damaged frame the reader keeps the name and the reason
-        self._taken = end
+        self._taken += max(0, len(new) - len(self._chosen))
+        self._chosen = self._chosen[len(new) :]
         return len(new)
 
     def frames(self) -> UnlabelledFrames | None:

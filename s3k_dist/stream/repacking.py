@@ -7,7 +7,7 @@ import numpy as np
 
 from s3k_dist.errors import ShardGoneError, StorageError, StoreAwayError
 from s3k_dist.stream.quarantine import set_aside
-from s3k_dist.stream.retention_plan import CellPlan, RetentionPolicy, Rewrite
+from s3k_dist.stream.retention_plan import CellPlan, RetentionPolicy, Rewrite, ShardLooks
 from s3k_dist.stream.shard import PackedRecord, pack_shard, packed_name, read_index, read_packed
 from s3k_dist.stream.store import StreamStore
 
@@ -33,13 +33,34 @@ def repack(store: StreamStore, plan: CellPlan, policy: RetentionPolicy, renew: C
     return {store.where(name): reason for name, reason in damaged.items()}
 
 
+def salvage(store: StreamStore, name: str, reason: str, renew: Callable[[], None]) -> int:
+    """Move a damaged shard aside, after packing its sound frames into another. Under the `retention_lease`.
+
+    Returns:
+        The number of sound frames.
+
+    Raises:
+        StorageError: the store is away, or refuses.
+    """
+    try:
+        shard = ShardLooks.read(store, read_index(store, name))
+    except (ShardGoneError, StoreAwayError):
+        raise
+    except StorageError:
+        set_aside(store, name, reason)
+        return 0
+    damaged = {name: reason}
+    return _repack_group(store, [Rewrite(shard, np.ones(len(shard.index), bool))], RetentionPolicy(), renew, damaged)
+
+
 def _repack_group(
     store: StreamStore,
     group: list[Rewrite],
     policy: RetentionPolicy,
     renew: Callable[[], None],
     damaged: dict[str, str],
-) -> None:
+) -> int:
+    sound = 0
     waiting = {rewrite.shard.index.name: int(rewrite.keep.sum()) for rewrite in group}
     cell_id = group[0].shard.index.cell_id if group else ""
     batch: list[PackedRecord] = []
@@ -73,7 +94,7 @@ def _repack_group(
         except (ShardGoneError, StoreAwayError):
             raise
         except StorageError as error:
-            damaged[source] = str(error)
+            damaged.setdefault(source, str(error))
             waiting[source] -= 1
             continue
         length = int(index.descriptor_lengths[position])
@@ -88,9 +109,11 @@ def _repack_group(
             )
         )
         sources.append(source)
+        sound += 1
         if len(batch) >= policy.shard_frames or sum(len(record.data) for record in batch) >= policy.shard_bytes:
             settle()
     settle()
+    return sound
 
 
 def _kept(group: list[Rewrite]) -> Iterator[tuple[str, int, Rewrite]]:

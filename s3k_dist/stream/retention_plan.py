@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s3k_dist.errors import StorageError
+from s3k_dist.errors import ShardGoneError, StorageError, StoreAwayError
 from s3k_dist.stream.descriptor import describe, stack_descriptors
 from s3k_dist.stream.diversity import diverse
 from s3k_dist.stream.shard import ShardIndex, is_packed, read_descriptors, read_record
@@ -14,6 +14,7 @@ from s3k_dist.stream.store import StreamStore
 # A shard is packed anew when this share of its frames is to go: each frame is then copied a few times in all, not at
 # each pass, and the past takes at most 1 / (1 - DEAD_SHARE) of what it needs.
 DEAD_SHARE = 0.25
+STILL_LEVELS = 2  # of 256: a millimetre of motion changes more, the noise of a descriptor's pixel less
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class RetentionPolicy:
     max_age_s: float | None = None
     past_share: float = 0.25
     reservoir_frames: int = 1000
-    still_levels: int | None = 2
+    still_levels: int | None = STILL_LEVELS
     still_keep_s: float = 30.0
     settle_s: float = 600.0
     shard_frames: int = 64
@@ -59,17 +60,25 @@ class ShardLooks:
 
     @classmethod
     def read(cls, store: StreamStore, index: ShardIndex) -> "ShardLooks":
-        """Its descriptors; of a shard of layout 1, from its images.
+        """Its descriptors; where they are damaged, and of a shard of layout 1, from its images.
 
         Raises:
-            StorageError: they are damaged, or the store is away.
+            ShardGoneError: the shard is gone.
+            StoreAwayError: the store is away.
         """
         if index.descriptor_lengths.any():
-            return cls(index, stack_descriptors(read_descriptors(store, index)))
+            try:
+                return cls(index, stack_descriptors(read_descriptors(store, index)))
+            except (ShardGoneError, StoreAwayError):
+                raise
+            except StorageError:
+                pass  # of use all the same: the records have checksums of their own
         looks = []
         for position in range(len(index)):
             try:
                 looks.append(describe(read_record(store, index, position).frame))
+            except (ShardGoneError, StoreAwayError):
+                raise
             except StorageError:
                 looks.append(b"")  # a damaged record: whoever reads it says so
         return cls(index, stack_descriptors(looks))

@@ -70,6 +70,30 @@ def draw(reader: StreamReader, config: SamplerConfig, rng: np.random.Generator) 
     return drawn
 
 
+def choose(reader: StreamReader, since: int, count: int, rng: np.random.Generator) -> list[int]:
+    """Frames of a backlog that is too long to be read as a whole: of each cell as many, half of them its newest.
+
+    Args:
+        reader: the stream.
+        since: frames from this index on.
+        count: about so many, without repetition.
+        rng: decides which of the older ones.
+
+    Returns:
+        Indices, increasing.
+    """
+    chosen: list[int] = []
+    cells = [frames[frames >= since] for frames in map(reader.of_cell, reader.cells())]
+    cells = sorted((frames for frames in cells if len(frames)), key=len)
+    for number, frames in enumerate(cells):
+        share = (count - len(chosen)) // (len(cells) - number)  # what a small cell leaves goes to the larger ones
+        newest = min(len(frames), (share + 1) // 2)
+        older = frames[: len(frames) - newest]
+        picks = rng.permutation(len(older))[: share - newest]
+        chosen += [*older[picks].tolist(), *frames[len(frames) - newest :].tolist()]
+    return sorted(chosen)
+
+
 class _Reads:
     """Reads a drawn frame, or another in its place; what is skipped is counted."""
 

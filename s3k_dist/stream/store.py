@@ -12,7 +12,9 @@ stream at that URL, so that a run, whose stream is elsewhere, is still a data se
 from pathlib import Path
 from typing import Any, Protocol
 
+from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import ConfigError, StorageError
+from s3k_dist.folders import make_folder
 from s3k_dist.stream.folder_store import FolderStore
 
 POINTER = "URL"
@@ -56,6 +58,24 @@ class StreamStore(Protocol):
 
     def move(self, name: str, to: str) -> None:
         """Rename a file."""
+
+
+def point_to(folder: Path, url: str) -> None:
+    """Let ``folder`` stand for the stream at ``url``.
+
+    Raises:
+        ConfigError: it holds frames itself, or stands for another stream.
+        StorageError: it cannot be written.
+    """
+    pointer = folder / POINTER
+    if pointer.is_file():
+        if (known := pointer.read_text().strip()) != url:
+            raise ConfigError(f"{folder} stands for the stream at {known}, not for {url}")
+        return
+    if FolderStore(folder).list():
+        raise ConfigError(f"{folder} holds a stream of its own; it cannot stand for {url}")
+    make_folder(folder)
+    write_atomic(pointer, f"{url}\n".encode())
 
 
 def open_store(place: "str | Path | StreamStore", deadline_s: float = DEADLINE_S, **options: Any) -> StreamStore:

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import struct
 import time
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,10 +20,12 @@ from s3k_dist.errors import ShardGoneError, StorageError
 from s3k_dist.stream.diversity import diverse
 from s3k_dist.stream.folder_store import FolderStore
 from s3k_dist.stream.lease import LEASE, retention_lease
-from s3k_dist.stream.quarantine import shards_aside
+from s3k_dist.stream.quarantine import shards_aside, verify
 from s3k_dist.stream.reader import StreamReader
+from s3k_dist.stream.record import pack_record
 from s3k_dist.stream.retention import PruneReport, Retention
 from s3k_dist.stream.retention_plan import RetentionPolicy, effective_times_ns
+from s3k_dist.stream.shard import read_index
 from s3k_dist.stream.store import open_store
 from s3k_dist.stream.writer import StreamWriter
 
@@ -360,3 +365,37 @@ def test_picks_in_chunks_still_find_what_is_rare() -> None:
     common[[123, 2222, 4321]] = [[0] * 16, [255] * 16, [0, 255] * 8]
     assert {123, 2222, 4321} <= set(diverse(common, 6).tolist())
     assert {123, 2222, 4321} & set(diverse(common, 3, given=common[[123, 2222]]).tolist()) == {4321}
+
+
+def test_a_shard_with_damaged_descriptors_is_pruned_by_its_images(tmp_path: Path, make_record: Any) -> None:
+    write(tmp_path, (make_record(n, look=1 if n != 5 else 9) for n in range(40)))
+    path = tmp_path / "sim0" / "00000000-8.s3k"
+    index = read_index(open_store(tmp_path), "sim0/00000000-8.s3k")
+    data = bytearray(path.read_bytes())
+    data[index.descriptors_at + 3] ^= 1
+    path.write_bytes(data)
+    assert [check.faults for check in verify(open_store(tmp_path)) if check.faults] == [("descriptors: CRC mismatch",)]
+    prune(tmp_path, max_age_s=1.0, reservoir_frames=3)
+    assert 5 in sequences(tmp_path)
+    assert [check.faults for check in verify(open_store(tmp_path)) if check.faults] == []
+
+
+def test_a_shard_of_layout_1_is_read_and_pruned(tmp_path: Path, make_record: Any) -> None:
+    records = [pack_record(make_record(number, look=1 if number != 5 else 9)) for number in range(8)]
+    header = msgpack.packb(
+        {
+            "cell_id": "sim0",
+            "sequences": list(range(8)),
+            "lengths": [len(record) for record in records],
+            "crc32s": [zlib.crc32(record) for record in records],
+        }
+    )
+    (tmp_path / "sim0").mkdir()
+    (tmp_path / "sim0" / "00000000-8.s3k").write_bytes(
+        b"S3KSHRD1" + struct.pack("<II", len(header), zlib.crc32(header)) + header + b"".join(records)
+    )
+    assert sequences(tmp_path) == list(range(8))
+    write(tmp_path, (make_record(number, look=1) for number in range(8, 40)))
+    prune(tmp_path, max_age_s=1.0, reservoir_frames=3)
+    assert 5 in sequences(tmp_path)
+    assert len(sequences(tmp_path)) == 3 + 8
