@@ -8,6 +8,7 @@ with StreamSampler(reader, SamplerConfig(batch=16), seed=0) as sampler:
 """
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,7 +21,7 @@ from s3k_dist.stream.reader import StreamReader
 from s3k_dist.stream.record import StreamRecord, unpack_record
 
 REDRAWS = 8  # of a frame that is damaged or gone
-READ_S = 60.0  # for one frame: longer than a store's own deadline
+READ_S = 300.0  # for a batch: longer than a store's own deadline for each frame, as long as it answers at all
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,11 @@ class _Reads:
         self._reader = reader
         self._one = SamplerConfig(batch=1, fresh_share=config.fresh_share, fresh_frames=config.fresh_frames)
 
-    def __call__(self, index: int, seed: tuple[int, ...]) -> StreamRecord:
+    def __call__(self, drawn: Sequence[tuple[int, int]], seed: tuple[int, int]) -> list[StreamRecord]:
+        """The records of some of a batch's frames, each given by its position in the batch and its index."""
+        return [self._read(index, (*seed, at)) for at, index in drawn]
+
+    def _read(self, index: int, seed: tuple[int, ...]) -> StreamRecord:
         for attempt in range(REDRAWS):
             try:
                 return unpack_record(self._reader.read_packed(index))
@@ -133,7 +138,7 @@ class StreamSampler:
         self._config = config
         self._seed = seed
         self._batch = 0  # the next to be handed out
-        self._ahead: deque[tuple[int, list[Future[StreamRecord]]]] = deque()
+        self._ahead: deque[tuple[int, list[Future[list[StreamRecord]]]]] = deque()
         self._reads = _Reads(reader, config)
         self._threads = ThreadPoolExecutor(config.threads, thread_name_prefix="sampler")
         self._refreshed: int | None = None
@@ -147,7 +152,7 @@ class StreamSampler:
         self._fill()
         number, reads = self._ahead.popleft()
         try:
-            records = [read.result(READ_S) for read in reads]
+            records = [record for read in reads for record in read.result(READ_S)]
         except BaseException:
             self._drop()
             raise
@@ -185,9 +190,12 @@ class StreamSampler:
                 self._reader.refresh()
                 self._refreshed = turn
             drawn = draw(self._reader, self._config, np.random.default_rng((self._seed, number)))
+            # A part of the batch for each thread: less to hand over than single frames.
+            frames = list(enumerate(drawn.tolist()))
+            part = -(-len(frames) // self._config.threads)
             reads = [
-                self._threads.submit(self._reads, index, (self._seed, number, at))
-                for at, index in enumerate(drawn.tolist())
+                self._threads.submit(self._reads, frames[start : start + part], (self._seed, number))
+                for start in range(0, len(frames), part)
             ]
             self._ahead.append((number, reads))
 
