@@ -37,9 +37,9 @@ def sample_section(sampled: Sequence[Sampled], frames: int, image_px: int) -> st
     text = (
         f"Batches of {BATCH} from {frames} frames of four views of {image_px} px, frames/s. *Bare read* reads the very "
         f"bytes that the sampler draws, in the same order and as many threads ({THREADS}), and checks nothing; "
-        "*decoded*, it decodes the images as well, which is what training needs. WebDataset reads the same images from tar files "
-        f"one after the other, through a buffer of {WEB_SHUFFLE} frames to shuffle, and decodes them by the same "
-        "function. *Disk*: the files were dropped from the page cache before each round."
+        "*decoded*, it decodes the images as well, which is what training needs. WebDataset reads the same images from "
+        f"tar files one after the other, through a buffer of {WEB_SHUFFLE} frames to shuffle, and decodes them by the "
+        "same function. *Disk*: the files were dropped from the page cache before each round."
     )
     names = list(sampled[0].frames_per_s)
     header = ["", *names, "sampler of bare read", "of bare read, decoded", "of WebDataset, the faster"]

@@ -160,3 +160,17 @@ def test_a_bucket_that_is_not_there_is_named(server: S3Server) -> None:
 def test_memory_is_really_fsspec() -> None:
     open_store("memory://proof").put("sim0/a.s3k", b"x")
     assert fsspec.filesystem("memory").cat("/proof/sim0/a.s3k") == b"x"
+
+
+def test_a_server_is_found_through_the_environment(
+    server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("ENDPOINT_URL", server.options["endpoint_url"]),
+        ("ACCESS_KEY_ID", "k"),
+        ("SECRET_ACCESS_KEY", "s"),
+    ):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    store = open_store(f"{server.url}/{tmp_path.name}")
+    store.put("sim0/a.s3k", b"content")
+    assert store.list() == {"sim0/a.s3k": 7}
