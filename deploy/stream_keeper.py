@@ -49,16 +49,8 @@ class StreamKeeper:
             self._thread.join(STOP_S)
 
     def wanted(self) -> frozenset[str]:
-        """The frames that something else of the run names: its labels, and its recorded episodes."""
-        names = (
-            {label.frame for label in load_labels(self._folder.labels).labels} if self._folder.labels.exists() else ()
-        )
-        for path in self._folder.recordings.glob("*.npz"):
-            if path.name not in self._recorded:
-                episode = load_recording(path)
-                frames = (f"{episode.cell_id}/{int(sequence):08d}" for sequence in episode.sequences)
-                self._recorded[path.name] = frozenset(frames)
-        return frozenset(names).union(*self._recorded.values())
+        """The frames that something else of the run names."""
+        return named_frames(self._folder, self._recorded)
 
     def _run(self) -> None:
         retention: Retention | None = None
@@ -78,6 +70,25 @@ class StreamKeeper:
         if text not in self._told:
             self._told.add(text)
             self._tell(text)
+
+
+def named_frames(folder: RunFolder, known: dict[str, frozenset[str]] | None = None) -> frozenset[str]:
+    """The frames that a run's or data set's labels and recorded episodes name.
+
+    Args:
+        folder: of it.
+        known: what was read before, by file, and is not read again; files that are new are added.
+
+    Raises:
+        StorageError: the labels or a recording are damaged.
+    """
+    known = {} if known is None else known
+    labelled = [label.frame for label in load_labels(folder.labels).labels] if folder.labels.exists() else []
+    for path in folder.recordings.glob("*.npz"):
+        if path.name not in known:
+            episode = load_recording(path)
+            known[path.name] = frozenset(f"{episode.cell_id}/{int(number):08d}" for number in episode.sequences)
+    return frozenset(labelled).union(*known.values())
 
 
 def retention_policy(config: StreamConfig) -> RetentionPolicy:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.run_folder import RunFolder
+from deploy.stream_keeper import named_frames
 from s3k_dist.errors import StorageError
 from s3k_dist.labels.store import load_labels
 from s3k_dist.stream.lease import retention_lease
@@ -124,10 +126,12 @@ def print_verification(place: str, *, decode: bool, quarantine: bool) -> int:
 def print_pruning(place: str, policy: RetentionPolicy, labels: Path | None, *, dry_run: bool) -> int:
     """One pass of retention, and what it did; returns the exit status."""
     store = stream_at(place)
-    if labels is None and "://" not in place:
-        beside = [folder / "labels.json" for folder in (Path(place), Path(place).absolute().parent)]
-        labels = next((path for path in beside if path.is_file()), None)
-    named = frozenset(label.frame for label in load_labels(labels).labels) if labels is not None else frozenset()
+    named: frozenset[str] = frozenset()
+    if "://" not in place:
+        root = Path(place).absolute()
+        named = named_frames(RunFolder(root if (root / "stream").is_dir() else root.parent))
+    if labels is not None:
+        named |= {label.frame for label in load_labels(labels).labels}
     report = Retention(store, policy).prune(named, dry_run=dry_run)
     console = _console()
     for shard, reason in report.set_aside.items():
@@ -136,7 +140,7 @@ def print_pruning(place: str, policy: RetentionPolicy, labels: Path | None, *, d
     console.print(
         f"{would} {report.frames_after} of {report.frames_before} frames, "
         f"{_mb(report.bytes_after)} of {_mb(report.bytes_before)} MB; of the past {report.labelled} labelled and "
-        f"{report.reservoir} diverse frames; {len(named)} labels" + (f" from {labels}" if labels else ""),
+        f"{report.reservoir} diverse frames; labels and recordings name {len(named)} frames",
         soft_wrap=True,
     )
     for cell in report.over_budget:

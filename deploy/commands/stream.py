@@ -41,9 +41,7 @@ def add_stream(commands: "Commands") -> None:
     prune.add_argument("--max-age", type=float, metavar="S", help="seconds that a frame is fresh")
     prune.add_argument("--reservoir", type=int, default=1000, metavar="N", help="diverse past frames (%(default)s)")
     prune.add_argument("--keep-still", action="store_true", help="do not thin scenes in which nothing moves")
-    prune.add_argument(
-        "--labels", type=Path, metavar="FILE", help="labels.json; default: the one beside the stream, if there is one"
-    )
+    prune.add_argument("--labels", type=Path, metavar="FILE", help="more labels, beside those of the run or data set")
     prune.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     prune.set_defaults(command=_prune)
 

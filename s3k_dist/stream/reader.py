@@ -55,6 +55,7 @@ class StreamReader:
         self.damaged: dict[str, str] = {}
         self._table = FrameTable()
         self._unread: set[str] = set()  # shards that are damaged as a whole
+        self._files: dict[str, int] = {}  # as last listed
         self._reported = 0
         self._listed_s = float("-inf")
         self._refreshing = threading.Lock()
@@ -154,8 +155,12 @@ class StreamReader:
         return StreamStats(table.count, sum(shard.size_bytes for shard in table.shards.values()), table.counts())
 
     def _look(self) -> None:
-        listed = {name: size for name, size in self.store.list().items() if first_sequence_of(name) is not None}
+        files = self.store.list()
         self._listed_s = time.monotonic()
+        if files == self._files:
+            return  # a learner looks at every step
+        self._files = files
+        listed = {name: size for name, size in files.items() if first_sequence_of(name) is not None}
         known = self._table.shards
         self._unread &= listed.keys()
         found, retry = [], False
@@ -165,6 +170,7 @@ class StreamReader:
             except ShardGoneError:
                 retry = True  # retention removed it at this moment; what it kept is in a shard of the next look
             except StoreAwayError:
+                self._files = {}
                 raise
             except StorageError as error:
                 self._unread.add(name)
@@ -173,7 +179,7 @@ class StreamReader:
         if found or gone:
             self._table = self._table.changed(found, gone)
         if retry:
-            self._listed_s = float("-inf")
+            self._listed_s, self._files = float("-inf"), {}
 
     def _packed_at(self, index: int) -> tuple[ShardIndex, bytes]:
         table = self._table

@@ -85,7 +85,8 @@ class Retention:
             for shard in self._look(report, dry_run):
                 cells.setdefault(shard.index.cell_id, []).append(shard)
             for cell_id, shards in sorted(cells.items()):
-                mine = {int(name.rpartition("/")[2]) for name in labelled if name.rpartition("/")[0] == cell_id}
+                named = (name.rpartition("/") for name in labelled)
+                mine = {int(number) for cell, _, number in named if cell == cell_id and number.isdecimal()}
                 plan = plan_cell(shards, self.policy, mine, now_ns)
                 report.frames_before += plan.frames
                 report.frames_after += plan.frames_kept

@@ -10,6 +10,7 @@ with StreamSampler(reader, SamplerConfig(batch=16), seed=0) as sampler:
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -149,7 +150,11 @@ class StreamSampler:
         Raises:
             StorageError: the stream is empty, nearly all of it is damaged, or its store is away.
         """
-        self._fill()
+        try:
+            self._fill()
+        except StorageError:
+            if not self._ahead:
+                raise  # else what was read ahead is good
         number, reads = self._ahead.popleft()
         try:
             records = [record for read in reads for record in read.result(READ_S)]
@@ -157,7 +162,8 @@ class StreamSampler:
             self._drop()
             raise
         self._batch = number + 1
-        self._fill()
+        with suppress(StorageError):  # the next call will say so
+            self._fill()
         return records
 
     def state_dict(self) -> dict[str, int]:

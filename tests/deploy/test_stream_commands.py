@@ -123,7 +123,7 @@ def test_prune_keeps_to_the_budget_and_to_the_labels(run: Path, s3k: Shown) -> N
     assert "of 45 frames" in out
     status, out, _ = s3k("prune", run, "--max-mb", "0.5")
     assert "1 labelled" in out
-    assert "1 labels from" in out
+    assert "labels and recordings name 1 frames" in out
     reader = StreamReader(run / "stream")
     reader.refresh()
     assert len(reader) < 40

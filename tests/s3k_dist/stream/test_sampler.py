@@ -127,11 +127,15 @@ def test_an_empty_stream_is_refused(tmp_path: Path) -> None:
         sampler.next()
 
 
-def test_a_store_that_comes_back_gives_the_same_batches(failing: Any, tmp_path: Path, make_record: Any) -> None:
+@pytest.mark.parametrize("refresh_every", [1, 1000])
+def test_a_store_that_comes_back_gives_the_same_batches(
+    refresh_every: int, failing: Any, tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with StreamWriter("failing://stream", "a", 8, spool=tmp_path) as writer:
         for sequence in range(50):
             writer.append(make_record(sequence, cell_id="a"))
-    config = SamplerConfig(batch=4, refresh_every=1000, ahead=2)
+    monkeypatch.setattr("s3k_dist.stream.reader.LIST_EVERY_S", 0.0)
+    config = SamplerConfig(batch=4, refresh_every=refresh_every, ahead=2)
     with StreamSampler(StreamReader("failing://stream"), config, 0) as sampler:
         expected = batches(sampler, 10)
     with StreamSampler(StreamReader("failing://stream"), config, 0) as sampler:
