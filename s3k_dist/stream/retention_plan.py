@@ -197,13 +197,19 @@ def _past_bytes(policy: RetentionPolicy) -> float:
     return float("inf") if policy.max_bytes is None else policy.max_bytes * policy.past_share * (1 - DEAD_SHARE)
 
 
+def _fresh_bytes(frames: _Frames, policy: RetentionPolicy) -> float:
+    """What is left for fresh shards: all that labelled frames and a full reservoir leave."""
+    if policy.max_bytes is None:
+        return float("inf")
+    labels = float(frames.bytes[frames.live & frames.labelled].sum())
+    past = max(labels, min(_past_bytes(policy), labels + policy.reservoir_frames * float(frames.bytes.max())))
+    return policy.max_bytes - past / (1 - DEAD_SHARE)
+
+
 def _fresh_shards(shards: list[ShardLooks], frames: _Frames, policy: RetentionPolicy) -> np.ndarray:
     """Which shards are fresh, bool, shape (S,): from the newest on, as far as the budgets reach."""
     fresh = np.zeros(len(shards), bool)
-    left = float("inf")
-    if policy.max_bytes is not None:
-        labels = float(frames.bytes[frames.live & frames.labelled].sum())
-        left = policy.max_bytes * (1 - policy.past_share) - max(0.0, labels - _past_bytes(policy))
+    left = _fresh_bytes(frames, policy)
     for number in reversed(range(len(shards))):
         left -= shards[number].index.size_bytes
         young = policy.max_age_s is None or frames.age_s[frames.shard == number].min() <= policy.max_age_s
