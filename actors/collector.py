@@ -88,6 +88,7 @@ class Collector:
             episode = record_episode(self._cell, self._writer, kind, seed)
             self._save(episode)
             frames += len(episode.sequences)
+        self._writer.publish()  # labels are clicked on them next
         return frames
 
     def record_human(
@@ -99,7 +100,9 @@ class Collector:
             append_frames(self._writer, episode, seen)
             self._save(episode)
 
-        return HumanRecording(self._cell, desk, seeds, keep, wanted=wanted, pace=pace).run()
+        recorded = HumanRecording(self._cell, desk, seeds, keep, wanted=wanted, pace=pace).run()
+        self._writer.publish()
+        return recorded
 
     def place_desk(self, desk: Desk) -> None:
         """From now on a person at ``desk`` sees every step, and may take over while an episode is learned from."""

@@ -14,7 +14,7 @@ from s3k_dist.stream.store import StreamStore
 # A shard is packed anew when this share of its frames is to go: each frame is then copied a few times in all, not at
 # each pass, and the past takes at most 1 / (1 - DEAD_SHARE) of what it needs.
 DEAD_SHARE = 0.25
-STILL_LEVELS = 2  # of 256: a millimetre of motion changes more, the noise of a descriptor's pixel less
+STILL_LEVELS = 2  # of 256: from one moment to the next, random motion of the simulated cell changes 10 or more
 
 
 @dataclass(frozen=True)

@@ -131,13 +131,22 @@ class Spool:
     def stop(self, drain_s: float) -> None:
         """Stop the thread, after waiting at most ``drain_s`` seconds for it to empty the spool."""
         until = time.monotonic() + drain_s
+        self.drain(drain_s)
         with self._changed:
-            while self.waiting() and time.monotonic() < until:
-                self._changed.wait(min(0.1, drain_s))
             self._stopping = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(max(0.1, until - time.monotonic()))
+
+    def drain(self, wait_s: float) -> bool:
+        """Wait at most ``wait_s`` seconds for the store to have everything; returns whether it has."""
+        until = time.monotonic() + wait_s
+        with self._changed:
+            while self.waiting():
+                if time.monotonic() >= until:
+                    return False
+                self._changed.wait(min(0.1, wait_s))
+        return True
 
     def _run(self) -> None:
         pause_s = FIRST_RETRY_S
@@ -183,11 +192,11 @@ class Spool:
                 f"{self._store.where(name)} is there already, and differs; a shard is never written over"
             )
         self.note_next(end_of_shard(FolderStore(self.folder.parent), name))
+        self.uploaded += 1
         try:
             path.unlink(missing_ok=True)
             sync_folder(self.folder)
         except OSError as error:
             raise StorageError(f"{path} cannot be removed: {error.strerror}") from error
-        self.uploaded += 1
         with self._changed:
             self._changed.notify_all()

@@ -204,6 +204,18 @@ class StreamWriter:
             self._records, self._buffered_bytes = [], 0
             self._acknowledged = self._next_sequence
 
+    def publish(self, wait_s: float = DRAIN_S) -> bool:
+        """Flush, and wait at most ``wait_s`` seconds until every reader can see what was appended.
+
+        Returns:
+            Whether they can; with False it is safe all the same, and follows when the store takes it.
+
+        Raises:
+            StorageError: as `flush`.
+        """
+        self.flush()
+        return self.spool is None or self.spool.drain(wait_s)
+
     def close(self, drain_s: float = DRAIN_S) -> None:
         """Flush and let another writer take over; closing twice does nothing.
 

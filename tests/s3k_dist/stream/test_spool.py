@@ -88,7 +88,7 @@ def test_frames_wait_while_the_store_is_away(failing: Any, tmp_path: Path, make_
         failing.away = True
         for sequence in range(7):
             writer.append(make_record(sequence))
-        writer.flush()
+        assert not writer.publish(wait_s=0.05)
         assert writer.acknowledged == 7
         assert writer.spool is not None
         spool = writer.spool
@@ -96,8 +96,10 @@ def test_frames_wait_while_the_store_is_away(failing: Any, tmp_path: Path, make_
         assert "nobody listens" in str(spool.last_error)
         assert len(spool.waiting()) == 4
         failing.away = False
-        until(lambda: spool.uploaded == 4)
+        assert writer.publish(wait_s=HANG_GUARD_S)
+        assert stored(URL) == list(range(7))
         assert spool.waiting() == []
+        assert spool.uploaded == 4
     assert stored(URL) == list(range(7))
 
 
