@@ -17,7 +17,7 @@ from s3k_dist.stream.folder_store import FolderStore
 from s3k_dist.stream.shard import SUFFIX, end_of_shard, first_sequence_of
 from s3k_dist.stream.store import StreamStore
 
-SPOOL_BYTES = 2 * 1024**3  # half a day of a 4 Hz cell at four 128 px views
+SPOOL_BYTES = 2 * 1024**3  # nearly two hours of a 4 Hz cell with four views of 128 px
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
 NEXT_NAME = ".next"
