@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from s3k_dist.errors import StorageError
 from s3k_dist.file_lock import acquire_lock
@@ -59,8 +59,9 @@ def retention_lease(store: StreamStore) -> Iterator[Callable[[], None]]:
     try:
         yield renew
     finally:
-        if _read(store)[0] == owner:
-            store.remove(LEASE)
+        with suppress(StorageError):  # it runs out by itself
+            if _read(store)[0] == owner:
+                store.remove(LEASE)
 
 
 def _content(owner: str) -> bytes:

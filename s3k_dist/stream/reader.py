@@ -159,9 +159,13 @@ class StreamReader:
         self._listed_s = time.monotonic()
         if files == self._files:
             return  # a learner looks at every step
+        known = self._table.shards
+        if known.keys() - files.keys():
+            # A listing takes a while: it may have missed a new shard, and then the old one that this stands for. The
+            # new one was there before the old one went, so a second listing has it.
+            files = self.store.list()
         self._files = files
         listed = {name: size for name, size in files.items() if first_sequence_of(name) is not None}
-        known = self._table.shards
         self._unread &= listed.keys()
         found, retry = [], False
         for name in sorted(listed.keys() - known.keys() - self._unread):

@@ -248,6 +248,31 @@ def test_a_reader_goes_on_while_shards_are_packed_anew(tmp_path: Path, make_reco
     assert [reader.read(index).step for index in range(100, 104)] == [100, 101, 102, 103]
 
 
+class BlinkingStore(FolderStore):
+    """A folder whose next listing, where told so, sees neither the shards that came nor those that go."""
+
+    blink = False
+
+    def list(self) -> dict[str, int]:
+        found = super().list()
+        if self.blink:
+            self.blink = False
+            return {name: size for name, size in found.items() if name.endswith("99-1.s3k")}
+        return found
+
+
+def test_a_listing_that_missed_a_move_changes_no_index(tmp_path: Path, make_record: Any) -> None:
+    write(tmp_path, (make_record(number) for number in range(40)))
+    store = BlinkingStore(tmp_path)
+    reader = StreamReader(store)
+    reader.refresh()
+    prune(tmp_path, max_bytes=40_000)
+    kept = sequences(tmp_path)
+    store.blink = True
+    assert reader.refresh() == 0
+    assert [reader.read(index).step for index in range(40) if reader.index_of(f"sim0/{index:08d}") == index] == kept
+
+
 def test_a_cell_counts_on_after_all_of_it_has_aged(tmp_path: Path, make_record: Any) -> None:
     write(tmp_path, (make_record(n, captured_at_s=NOON_S) for n in range(50)))
     prune(tmp_path, now_s=NOON_S + 1e6, max_age_s=60.0, reservoir_frames=0)
