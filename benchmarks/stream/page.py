@@ -9,6 +9,7 @@ from benchmarks.stream.writing import Written
 
 PAGE = Path("docs/benchmarks/stream.md")
 ROWS_OF_DAY = 12
+FULL = 0.98  # of the most that was stored
 
 
 def write_section(written: Sequence[Written], frames: int, image_px: int) -> str:
@@ -59,10 +60,11 @@ def sample_section(sampled: Sequence[Sampled], frames: int, image_px: int) -> st
 def day_section(day: Day) -> str:
     """Memory and store over a day."""
     hours = day.moments[-1].hours
-    late = [moment for moment in day.moments if moment.hours > hours / 4]
+    most = max(moment.mb_stored for moment in day.moments)
+    full = next(number for number, moment in enumerate(day.moments) if moment.mb_stored > FULL * most)
+    late = day.moments[full:]
     growth = late[-1].rss_mb - late[0].rss_mb
     spread = max(moment.rss_mb for moment in late) - min(moment.rss_mb for moment in late)
-    most = max(moment.mb_stored for moment in day.moments)
     text = (
         f"{hours:g} hours of {day.cells} cells at {RATE_HZ} Hz, replayed in {day.seconds / 60:.1f} min: writers, a "
         f"reader, a sampler that drew {day.batches:,} batches, and retention every {PRUNE_EVERY_S // 60} simulated "
@@ -73,8 +75,8 @@ def day_section(day: Day) -> str:
     facts = [
         f"Written {day.moments[-1].mb_written:,.0f} MB of images; stored never more than {most:,.0f} MB, after "
         f"retention never more than {max(moment.mb_kept for moment in day.moments):,.0f} MB.",
-        f"Memory of the process from hour {late[0].hours:g} on: {growth:+.1f} MB to the end, {spread:.1f} MB between "
-        "the least and the most.",
+        f"Memory of the process once the store is full, from hour {late[0].hours:g} on: {growth:+.1f} MB to the end, "
+        f"{spread:.1f} MB between the least and the most.",
         f"{day.labelled_kept} of {LABELLED} frames labelled in the first hours are there at the end, and unlabelled "
         f"ones up to {day.oldest_hours:.1f} hours old.",
     ]
