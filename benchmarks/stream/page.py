@@ -63,6 +63,7 @@ def day_section(day: Day) -> str:
     most = max(moment.mb_stored for moment in day.moments)
     full = next(number for number, moment in enumerate(day.moments) if moment.mb_stored > FULL * most)
     late = day.moments[full:]
+    later = day.moments[-1].rss_mb - day.moments[len(day.moments) // 2].rss_mb
     growth = late[-1].rss_mb - late[0].rss_mb
     spread = max(moment.rss_mb for moment in late) - min(moment.rss_mb for moment in late)
     text = (
@@ -76,7 +77,7 @@ def day_section(day: Day) -> str:
         f"Written {day.moments[-1].mb_written:,.0f} MB of images; stored never more than {most:,.0f} MB, after "
         f"retention never more than {max(moment.mb_kept for moment in day.moments):,.0f} MB.",
         f"Memory of the process once the store is full, from hour {late[0].hours:g} on: {growth:+.1f} MB to the end, "
-        f"{spread:.1f} MB between the least and the most.",
+        f"{spread:.1f} MB between the least and the most; {later:+.1f} MB in the second half of the time.",
         f"{day.labelled_kept} of {LABELLED} frames labelled in the first hours are there at the end, and unlabelled "
         f"ones up to {day.oldest_hours:.1f} hours old.",
     ]
