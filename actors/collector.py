@@ -35,7 +35,7 @@ from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.stream.reader import StreamReader
-from s3k_dist.stream.writer import StreamWriter
+from s3k_dist.stream.writer import WriterSettings
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class CollectorSpec:
         tracks: folder of what the robot did in the episodes that are learned from; None keeps nothing of it.
         deadline_s: patience with the feature service for one frame.
         drift: how the cell watches its own frames.
+        writer: how frames are written to the stream.
     """
 
     cell: CableCellSpec
@@ -59,6 +60,7 @@ class CollectorSpec:
     tracks: Path | None = None
     deadline_s: float = 5.0
     drift: DriftConfig = field(default_factory=DriftConfig)
+    writer: WriterSettings = field(default_factory=WriterSettings)
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Collector:
     def __init__(self, spec: CollectorSpec) -> None:
         self._spec = spec
         self._cell = CableCell(spec.cell)
-        self._writer = StreamWriter(spec.stream, spec.cell.cell_id)
+        self._writer = spec.writer.open(spec.stream, spec.cell.cell_id)
         self._cell.resume_after(self._writer.next_sequence - 1)
         self._client: FeatureClient | None = None
         self._rollout: Rollout | None = None
@@ -95,6 +97,7 @@ class Collector:
             episode = record_episode(self._cell, self._writer, kind, seed)
             self._save(episode)
             frames += len(episode.sequences)
+        self._writer.publish()  # labels are clicked on them next
         return frames
 
     def record_human(
@@ -106,7 +109,9 @@ class Collector:
             append_frames(self._writer, episode, seen)
             self._save(episode)
 
-        return HumanRecording(self._cell, desk, seeds, keep, wanted=wanted, pace=pace).run()
+        recorded = HumanRecording(self._cell, desk, seeds, keep, wanted=wanted, pace=pace).run()
+        self._writer.publish()
+        return recorded
 
     def place_desk(self, desk: Desk) -> None:
         """From now on a person at ``desk`` sees every step, and may take over while an episode is learned from."""
@@ -131,10 +136,9 @@ class Collector:
         assert self._client is not None, "connect() comes first"
         reader = StreamReader(self._spec.stream)
         reader.refresh()
-        where = {frame_id: index for index, frame_id in enumerate(reader.frame_ids())}
         chunks = []
         for episode in self._recorded(set(episode_ids)):
-            frames = (reader.read(where[f"{episode.cell_id}/{int(s):08d}"]).frame for s in episode.sequences)
+            frames = (reader.read_by_id(f"{episode.cell_id}/{int(s):08d}").frame for s in episode.sequences)
             chunk = demonstration_chunk(episode, frames, self._client, self._task())
             if chunk is not None:
                 chunks.append(chunk)

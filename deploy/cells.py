@@ -9,6 +9,10 @@ from deploy.config import RunConfig
 from deploy.fleet.cell_file import CellFile, SimulatedSection
 from deploy.run_folder import RunFolder
 from s3k_dist.drift.monitor import DriftConfig
+from s3k_dist.images import Encoding
+from s3k_dist.stream.writer import WriterSettings
+
+MB = 1_000_000
 
 
 def configured_cells(config: RunConfig) -> list[CellFile]:
@@ -39,4 +43,19 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> Coll
         tracks=folder.tracks,
         deadline_s=config.service.deadline_s,
         drift=DriftConfig(config.drift.reference_frames, config.drift.hours_between_false_alarms),
+        writer=writer_settings(config, folder),
+    )
+
+
+def writer_settings(config: RunConfig, folder: RunFolder) -> WriterSettings:
+    """How a run's cells write to its stream."""
+    stream = config.stream
+    spool = stream.spool or (folder.spool if stream.url is not None else None)
+    return WriterSettings(
+        shard_frames=stream.shard_frames,
+        shard_bytes=int(stream.shard_mb * MB),
+        flush_after_s=stream.shard_age_s,
+        encoding=Encoding[stream.encoding],
+        spool=spool,
+        spool_bytes=int(stream.spool_mb * MB),
     )

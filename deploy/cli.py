@@ -10,6 +10,7 @@ from deploy.commands.fleet import add_fleet
 from deploy.commands.labels import add_labels
 from deploy.commands.parts import add_parts
 from deploy.commands.runs import add_run, add_serve
+from deploy.commands.stream import add_stream
 from deploy.commands.tune import add_tune
 from deploy.interrupt import INTERRUPTED
 from s3k_dist.errors import S3KError
@@ -39,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     # In the order of the help.
-    for add in (add_run, add_fleet, add_demos, add_simulate, add_labels, add_parts, add_tune, add_serve, add_exchange):
+    for add in (
+        *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
+        add_exchange,
+    ):
         add(commands)
     return parser
 

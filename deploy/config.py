@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import Field, field_validator
@@ -105,6 +106,46 @@ class DriftSection(Section):
 
     reference_frames: int = Field(480, ge=40)
     hours_between_false_alarms: float = Field(1000.0, gt=0)
+
+
+class StreamConfig(Section):
+    """The growing stream of frames; docs/stream.md. Every byte figure is for one cell, in MB of 10^6 bytes.
+
+    Attributes:
+        url: where it lies, as fsspec spells it (``s3://bucket/stream``); None is the run's own folder.
+        encoding: of the images: PNG keeps every pixel, JPEG is a third as large, RAW costs no time.
+        shard_frames: in a shard, at most.
+        shard_mb: likewise.
+        shard_age_s: a frame waits no longer than this to be safe, also in an episode that hangs; None waits for the end
+            of the episode.
+        spool: folder of this machine for shards on their way; None is one in the run's folder, where ``url`` is set.
+        spool_mb: that may wait there while the store is away; then frames are refused.
+        max_mb: that a cell's frames may take; None lets the stream grow.
+        max_age_s: of fresh frames; None for no bound.
+        past_share: of ``max_mb`` for older frames: labelled ones, and those that are unlike each other.
+        reservoir_frames: of the unlike ones, at most.
+        still_levels: grey levels that a still scene may differ by; of such frames one in 30 s stays. None keeps all.
+        prune_every_s: between two looks whether something has to go; only with ``max_mb`` or ``max_age_s``.
+    """
+
+    url: str | None = None
+    encoding: Literal["PNG", "JPEG", "RAW"] = "PNG"
+    shard_frames: int = Field(64, ge=1)
+    shard_mb: float = Field(32.0, gt=0)
+    shard_age_s: float | None = Field(30.0, gt=0)
+    spool: Path | None = None
+    spool_mb: float = Field(2000.0, gt=0)
+    max_mb: float | None = Field(None, gt=0)
+    max_age_s: float | None = Field(None, gt=0)
+    past_share: float = Field(0.25, ge=0, lt=1)
+    reservoir_frames: int = Field(1000, ge=0)
+    still_levels: int | None = Field(2, ge=0)
+    prune_every_s: float = Field(60.0, gt=0)
+
+    @field_validator("spool")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
 
 class PolicyConfig(Section):
@@ -234,6 +275,7 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0)
     cells: CellsConfig = CellsConfig()
     recording: RecordingConfig = RecordingConfig()
+    stream: StreamConfig = StreamConfig()
     labels: LabelsConfig = LabelsConfig()
     keypoints: KeypointLearnerConfig = KeypointLearnerConfig()
     vae: VaeConfig = VaeConfig()

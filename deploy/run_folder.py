@@ -27,6 +27,11 @@ class RunFolder:
         return self.root / "stream"
 
     @property
+    def spool(self) -> Path:
+        """Where shards wait for a stream that is elsewhere."""
+        return self.root / "spool"
+
+    @property
     def recordings(self) -> Path:
         """What the robots did before there was a model."""
         return self.root / "recordings"

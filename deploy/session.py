@@ -17,9 +17,11 @@ from deploy.live_view import LiveView
 from deploy.run_folder import RunFolder
 from deploy.run_log import RunLog
 from deploy.seeds import SEEDS_PER_RUN
+from deploy.stream_keeper import StreamKeeper
 from deploy.topology import Topology
 from s3k_dist.drift.watch import DriftReport
 from s3k_dist.errors import StorageError
+from s3k_dist.stream.store import point_to
 
 PHASES = ("record", "learn to see", "learn to act", "evaluate", "report")
 
@@ -118,14 +120,18 @@ def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]
     """A session on a run's folder: its configuration saved, its processes ready to start.
 
     Raises:
+        ConfigError: the run has its stream elsewhere than its configuration says.
         StorageError: the folder cannot be written.
     """
     folder = RunFolder(root.absolute())
     folder.create()
+    if config.stream.url is not None:
+        point_to(folder.stream, config.stream.url)
     save_config(folder.root, config)
     with (
         RunLog(folder.root) as log,
         LiveView(title, PHASES) as view,
+        StreamKeeper(config.stream, folder, view.event),
         Topology(config, folder) as topology,
     ):
         yield Session(config, folder, topology, log, view)

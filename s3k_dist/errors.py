@@ -6,6 +6,9 @@ S3KError
 ├── GeometryError        cameras or pixels from which no 3-D point follows
 │   └── TooFewViewsError fewer than two views see a keypoint
 ├── StorageError         a file, shard or version that is missing, damaged or cannot be written
+│   ├── StoreAwayError   the stream's store does not answer, or not in time
+│   ├── ShardGoneError   a shard or frame that was in the stream is not there any more
+│   ├── SpoolFullError   the store is away, and the spool has used up its bytes (s3k_dist.stream.spool)
 │   └── RefusedFilesError  files of an exchange folder that cannot be imported (s3k_dist.datasets.exchange_import)
 ├── ServiceError         the feature service could not answer
 │   ├── ServiceUnavailableError  nothing answers at the address, within the retries and the deadline
@@ -44,6 +47,14 @@ class TooFewViewsError(GeometryError):
 
 class StorageError(S3KError):
     """A file, shard or version that is missing, damaged or cannot be written."""
+
+
+class StoreAwayError(StorageError):
+    """The stream's store does not answer, or not in time; a later try may succeed."""
+
+
+class ShardGoneError(StorageError):
+    """A shard or frame that was in the stream is not there any more."""
 
 
 class ServiceError(S3KError):

@@ -54,7 +54,7 @@ def decode_image(data: bytes, encoding: Encoding, width_px: int, height_px: int)
         decoded = None
     if decoded is None or decoded.shape != (height_px, width_px, 3):
         raise FrameError(f"the {encoding.name} image is damaged ({len(data)} bytes)")
-    return np.ascontiguousarray(decoded[..., ::-1])
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:

@@ -122,7 +122,6 @@ class _Frames:
     def __init__(self, stream: Path) -> None:
         self._reader = StreamReader(stream)
         self._reader.refresh()
-        self._where = {frame_id: index for index, frame_id in enumerate(self._reader.frame_ids())}
 
     def problems(self, episode: RecordedEpisode) -> Iterable[str]:
         """Gaps in the sequences, frames that are missing, damaged, or of another episode."""
@@ -131,13 +130,13 @@ class _Frames:
         if jumps:
             yield f"gap: frames jump from {_some(jumps)}"
         names = [f"{episode.cell_id}/{sequence:08d}" for sequence in sequences]
-        if missing := [name for name in names if name not in self._where]:
+        if missing := [name for name in names if self._reader.index_of(name) is None]:
             yield f"gap: the stream lacks {len(missing)} of {len(names)} frames: {_some(missing)}"
         for step, name in enumerate(names):
-            if name not in self._where:
+            if self._reader.index_of(name) is None:
                 continue
             try:
-                record = self._reader.read(self._where[name])
+                record = self._reader.read_by_id(name)
             except StorageError as error:
                 yield f"frame {name} is damaged: {error}"
                 continue

@@ -16,6 +16,9 @@ from s3k_dist.geometry.triangulation import triangulate_labels
 from s3k_dist.keypoints.detector import stack_cameras
 from s3k_dist.labels.store import Label
 from s3k_dist.stream.reader import StreamReader
+from s3k_dist.stream.sampler import choose
+
+BACKLOG = 4  # pools of frames: it would take minutes to decode a longer stream
 
 LONGEST_LEFT = 4  # pools of frames
 
@@ -26,11 +29,11 @@ def find_frames(reader: StreamReader, frame_ids: Sequence[str]) -> list[MultiVie
     Raises:
         StorageError: one of them is not in the stream.
     """
-    index = {frame_id: position for position, frame_id in enumerate(reader.frame_ids())}
     for frame_id in frame_ids:
-        if frame_id not in index:
-            raise StorageError(f"labelled frame {frame_id} is not in the stream at {reader.root} ({len(index)} frames)")
-    return [reader.read(index[frame_id]).frame for frame_id in frame_ids]
+        if reader.index_of(frame_id) is None:
+            known = reader.stats().frames
+            raise StorageError(f"labelled frame {frame_id} is not in the stream at {reader.root} ({known} frames)")
+    return [reader.read_by_id(frame_id).frame for frame_id in frame_ids]
 
 
 def labelled_frames(reader: StreamReader, labels: Sequence[Label], keypoints: Sequence[str]) -> LabelledFrames:
@@ -91,7 +94,8 @@ class UnlabelledPool:
     """A bounded sample of the stream, decoded in memory; uint8, about 200 kB for four views of 128 px.
 
     Takes every new frame; once full, each new one replaces a random old one, so the pool keeps some of the past and
-    leans to the present.
+    leans to the present. Where it begins with a stream much longer than itself, after a restart, it takes a mixture of
+    all cells' newest and older frames in place of reading them all.
 
     Args:
         capacity: frames.
@@ -107,6 +111,7 @@ class UnlabelledPool:
         self._left: list[str] = []  # names of frames that a restored pool had not taken yet
         self._names: list[str] = []  # of the frames in the slots
         self._passed: dict[str, int] = {}  # last sequence taken of each cell
+        self._chosen: list[int] = []  # of a backlog, still to be read
 
     def __len__(self) -> int:
         return self._count
@@ -122,14 +127,17 @@ class UnlabelledPool:
     def _follow(self, reader: StreamReader, at_most: int | None) -> int:
         """What is newer than all that was known at the start, or when it was restored."""
         reader.refresh()
-        end = len(reader) if at_most is None else min(len(reader), self._taken + at_most)
-        new = range(self._taken, end)
+        if len(reader) - self._taken > BACKLOG * self._capacity:
+            self._chosen = choose(reader, self._taken, self._capacity, self._rng)
+            self._taken = len(reader)
+        new = [*self._chosen, *range(self._taken, len(reader))][:at_most]
         for index in new:
             try:
                 self._put(reader.read(index).frame)
             except (StorageError, FrameError):
                 continue  # learning goes on without it; of a damaged frame the reader keeps the name and the reason
-        self._taken = end
+        self._taken += max(0, len(new) - len(self._chosen))
+        self._chosen = self._chosen[len(new) :]
         return len(new)
 
     def frames(self) -> UnlabelledFrames | None:
@@ -149,7 +157,7 @@ class UnlabelledPool:
     def load_state_dict(self, state: Mapping[str, Any], reader: StreamReader) -> None:
         """Go on from :meth:`state_dict`, with the frames that the stream still has."""
         reader.refresh()
-        self._frames, self._count, self._names = None, 0, []
+        self._frames, self._count, self._names, self._chosen = None, 0, [], []
         for name in state["names"]:
             with suppress(StorageError, FrameError):
                 self._put(reader.read_by_id(name).frame)

@@ -166,6 +166,17 @@ def test_a_pool_takes_at_most_what_it_is_asked_to(reader: StreamReader) -> None:
     assert held(pool) == images_of(frames(5))
 
 
+def test_a_pool_does_not_read_the_whole_of_a_long_stream(tmp_path: Path) -> None:
+    reader = write(tmp_path, frames(60))
+    pool = UnlabelledPool(8, seed=0)
+    assert [pool.follow(reader, at_most=5) for _ in range(3)] == [5, 3, 0]
+    assert len(held(pool)) == 8
+    assert images_of(frames(4, first=56)) <= held(pool)  # the newest
+    write(tmp_path, frames(2, first=60))
+    assert pool.follow(reader) == 2
+    assert images_of(frames(2, first=60)) <= held(pool)
+
+
 def test_the_seed_decides_what_a_pool_keeps(tmp_path: Path) -> None:
     reader = write(tmp_path, frames(30))
     pools = [UnlabelledPool(6, seed=seed) for seed in (1, 1, 2)]
@@ -183,7 +194,7 @@ def test_a_pool_goes_on_past_a_damaged_shard(tmp_path: Path) -> None:
     pool = UnlabelledPool(10, seed=0)
     assert pool.follow(reader) == 6
     assert held(pool) == images_of([*frames(3), *frames(2, first=4)])
-    assert list(reader.damaged) == [damaged]
+    assert list(reader.damaged) == [str(damaged)]
 
 
 def test_a_frame_of_another_layout_is_left_out(tmp_path: Path) -> None:

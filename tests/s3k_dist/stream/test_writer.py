@@ -73,11 +73,8 @@ def test_flush_publishes_what_is_there_and_twice_changes_nothing(tmp_path: Path,
         assert names(tmp_path) == ["00000005-1.s3k"]
 
 
-def test_large_frames_are_published_before_the_shard_is_full(
-    tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("s3k_dist.stream.writer.SHARD_BYTES", 2_000)
-    with StreamWriter(tmp_path, "sim0") as writer:
+def test_large_frames_are_published_before_the_shard_is_full(tmp_path: Path, make_record: Any) -> None:
+    with StreamWriter(tmp_path, "sim0", shard_bytes=2_000) as writer:
         for sequence in range(10):
             writer.append(make_record(sequence))
         assert len(names(tmp_path)) >= 4
