@@ -85,7 +85,7 @@ def test_a_setting_that_makes_no_sense_is_refused(setting: str, says: str) -> No
 def recording(sequences: range) -> RecordedEpisode:
     many: dict[str, Any] = dict.fromkeys(("grippers", "actions", "true_keypoints_m", "true_depth", "visible"))
     many = {name: np.zeros((len(sequences), 3)) for name in many}
-    return RecordedEpisode("e", "cell0", "random", 0, np.array(sequences), **many)
+    return RecordedEpisode("e", "cell0", np.array(sequences), kind="random", seed=0, **many)
 
 
 def test_a_run_with_a_budget_keeps_what_its_labels_and_recordings_name(folder: RunFolder) -> None:
