@@ -16,6 +16,7 @@ S3KError
 │   ├── NoModelError     no model serves yet (s3k_dist.features.batcher)
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
+├── SafetyError          limits that cannot be kept, or a robot that is outside of them
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
@@ -71,6 +72,10 @@ class DeadlineError(ServiceError):
 
 class CellError(S3KError):
     """A robot cell cannot observe or act."""
+
+
+class SafetyError(S3KError):
+    """Limits that cannot be kept, or a robot that is outside of them."""
 
 
 class PreflightError(S3KError):

@@ -1,0 +1,1 @@
+"""What stands between any policy and any robot: limits that no command can leave."""
