@@ -284,7 +284,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/experiments/feature_refresh"))
     options = parser.parse_args()
     make_folder(options.out)
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     for name in [] if options.page else options.curve or names:
         path = options.out / f"{name}.json"
         if not path.exists():

@@ -46,7 +46,12 @@ def _measure(options: argparse.Namespace, results: "Results") -> None:  # type: 
     torch.set_flush_denormal(True)  # as our learner does; the peers are better for it, too
     parts = [options.part] if options.part else PARTS
     ray.init(
-        num_cpus=1, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=1,
+        include_dashboard=False,
+        object_store_memory=100_000_000,
+        log_to_driver=False,
+        logging_level="ERROR",
     )
     try:
         if "speed" in parts:

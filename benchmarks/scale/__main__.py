@@ -46,7 +46,7 @@ def _measure(parts: "list[str] | tuple[str, ...]", seconds: float, results: "Res
     if "learner" in parts:
         import ray
 
-        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         try:
             results.keep("learner", scale.measure_learner(LEARNER_CELLS, seconds))
         finally:

@@ -62,7 +62,9 @@ def _run(config: SearchConfig, folder: Path, ended: list[Trial], broken_off: lis
     # Ctrl-C is ours: what is known of the trials is in files already, and Tune would first write a state of its own.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever verbose is
-    ray.init(num_cpus=config.jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local", num_cpus=config.jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="s3k-tune-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Tune's own, about its own

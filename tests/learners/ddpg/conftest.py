@@ -56,7 +56,12 @@ def small_ray() -> Iterator[None]:
     import ray
 
     ray.init(
-        num_cpus=2, include_dashboard=False, object_store_memory=150_000_000, log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=150_000_000,
+        log_to_driver=False,
+        logging_level="ERROR",
     )
     yield
     ray.shutdown()
