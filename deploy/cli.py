@@ -9,6 +9,7 @@ from deploy.commands.demos import add_demos
 from deploy.commands.fleet import add_fleet
 from deploy.commands.labels import add_labels
 from deploy.commands.parts import add_parts
+from deploy.commands.robot import add_robot
 from deploy.commands.runs import add_run, add_serve
 from deploy.commands.stream import add_stream
 from deploy.commands.tune import add_tune
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        add_exchange,
+        *(add_exchange, add_robot),
     ):
         add(commands)
     return parser

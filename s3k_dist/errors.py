@@ -16,6 +16,7 @@ S3KError
 │   ├── NoModelError     no model serves yet (s3k_dist.features.batcher)
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
+├── RobotError           a robot's driver does not answer, or cannot do what it is asked
 ├── SafetyError          limits that cannot be kept, or a robot that is outside of them
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
@@ -72,6 +73,10 @@ class DeadlineError(ServiceError):
 
 class CellError(S3KError):
     """A robot cell cannot observe or act."""
+
+
+class RobotError(S3KError):
+    """A robot's driver does not answer, or cannot do what it is asked."""
 
 
 class SafetyError(S3KError):

@@ -131,6 +131,11 @@ class SafetyGate:
         """Why it does not let commands through; empty while it does."""
         return self._reason
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the robot is told to stand still."""
+        return self._motion is None or self._motion.at_rest
+
     def begin(self, position_m: np.ndarray) -> None:
         """Start from rest where the robot is.
 

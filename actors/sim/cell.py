@@ -9,6 +9,7 @@ import numpy as np
 from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
 from actors.sim import cable
 from actors.sim.cable import CableSpec
+from actors.sim.contact import contact_force
 from actors.sim.scene_change import Scene, SceneChange
 from actors.sim.world import Surroundings, build_world, cameras_of, move_cameras
 from s3k_dist.errors import CellError, PreflightError
@@ -17,10 +18,12 @@ from s3k_dist.frames import MultiViewFrame, View
 TIMESTEP_S = 0.0025
 SETTLE_S = 0.5
 SERVO_STEPS = 5  # the set-point is moved on every 12.5 ms
+SERVO_S = TIMESTEP_S * SERVO_STEPS
 HOME_M = np.array([0.0, 0.0, 0.165])
 REACH_M = np.array([[-0.15, -0.15, 0.03], [0.15, 0.15, 0.3]])
 MAX_LEAD_M = 0.01  # the set-point stays this near the hand, or blocked motion would wind up
 MAX_TILT_RAD = 1.0
+FIXED_CONTYPE = 1  # of table and socket
 SOCKET_REACH_M = 0.026  # of its foot, to the side
 
 
@@ -137,9 +140,13 @@ class CableCell:
         twist = np.asarray(twist, dtype=np.float64)
         if twist.shape != (6,) or not np.isfinite(twist).all():
             raise CellError(f"cell {self.cell_id!r}: expected a twist of six finite numbers, got {twist!r}")
-        twist = np.clip(twist, -self.twist_limit, self.twist_limit)
-        data, tick_s = self._data, TIMESTEP_S * SERVO_STEPS
-        for _ in range(round(CONTROL_PERIOD_S / tick_s)):
+        self.advance(np.clip(twist, -self.twist_limit, self.twist_limit), CONTROL_PERIOD_S)
+
+    def advance(self, twist: np.ndarray, seconds: float) -> None:
+        """Move the servo's set-point with ``twist``, shape (6,), for a multiple of ``SERVO_S`` seconds."""
+        self._require_running()
+        data, tick_s = self._data, SERVO_S
+        for _ in range(round(seconds / tick_s)):
             lead = np.clip(self._target_m + twist[:3] * tick_s - data.qpos[:3], -MAX_LEAD_M, MAX_LEAD_M)
             self._target_m = np.clip(data.qpos[:3] + lead, *REACH_M)
             turned = self._target_rad + np.linalg.solve(_angular_jacobian(data.qpos[3:6]), twist[3:]) * tick_s
@@ -154,7 +161,7 @@ class CableCell:
         views = tuple(View(camera, self.render(camera.name), now) for camera in self.cameras)
         frame = MultiViewFrame(self.cell_id, self._sequence, now, views)
         self._sequence += 1
-        return CellObservation(frame, self._gripper())
+        return CellObservation(frame, self.gripper())
 
     def resume_after(self, sequence: int) -> None:
         """Number the next frame ``sequence + 1``: a cell that comes back never repeats a frame's name."""
@@ -189,6 +196,10 @@ class CableCell:
         at_stop = (np.abs(self._target_rad) >= MAX_TILT_RAD) & (rates * self._target_rad > 0)
         return np.asarray(jacobian @ np.where(at_stop, 0.0, rates))
 
+    def contact_force_n(self) -> np.ndarray:
+        """What table and socket exert on what the hand holds, world frame, shape (3,), newtons."""
+        return contact_force(self._model, self._data, FIXED_CONTYPE)
+
     def gripper_m(self) -> np.ndarray:
         """True position of the grasp point, shape (3,), metres."""
         return self._data.site_xpos[self._sites["grasp"]].copy()
@@ -212,7 +223,8 @@ class CableCell:
         if self._stopped:
             raise CellError(f"cell {self.cell_id!r} was stopped")
 
-    def _gripper(self) -> GripperState:
+    def gripper(self) -> GripperState:
+        """Where the gripper is and how it moves."""
         velocity = np.zeros(6)
         mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, self._hand, velocity, 0)
         rotation = np.zeros(3)

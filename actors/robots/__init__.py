@@ -1,0 +1,1 @@
+"""Robots behind drivers of their own processes, each with a safety gate in front."""
