@@ -72,7 +72,8 @@ def page(results: Results) -> str:
                 foot(results, f"python -m experiments.ablation --preset {results.preset}"),
                 f"The box, {LABELLED} labelled frames, all unlabelled ones, a short training; held-out scenes. A step "
                 f"sees {batch['labelled_batch']} labelled and {batch['unlabelled_batch']} unlabelled frames. "
-                "One seed: factors between about 0.9 and 1.1 say nothing.",
+                "One seed. The RMS is made of a few gross errors in single views, and differs by a quarter between "
+                "seeds (`box_scaling`): factors between about 0.7 and 1.4 say nothing; the medians are steadier.",
                 table(HEADER, rows),
                 "Believed: the share of unlabelled keypoints that passed the gate in the last step. Plausible: the "
                 "share of distances between estimated keypoints that the object can have; near 0 is a collapse "
