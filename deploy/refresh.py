@@ -172,7 +172,10 @@ class FeatureRefresher:
 
     def _find_missed(self) -> list[int]:
         """Episodes that ended after the learner's checkpoint was written, and that it does not know."""
-        since_s, stored = self._learner.restored_from_s(), set(map(int, self._learner.stored_episodes()))
+        since_s = self._learner.restored_from_s()
+        if not since_s:  # it has lost nothing
+            return []
+        stored = set(map(int, self._learner.stored_episodes()))
         paths = [path for path in self._tracks.glob(f"*{SUFFIX}") if path.stat().st_mtime > since_s]
         keys = [_key_of(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime)]
         return [key for key in keys if key not in stored]

@@ -99,7 +99,7 @@ class PolicyDriver(PartDriver):
         learner = self._host.policy_learner()
         if time.monotonic() - self._saved_s > self._save_every_s:
             self._saved_s = time.monotonic()
-            self._ask(learner.save.remote(), CALL_S, lambda _: self._advance())
+            self._ask_to_save(learner, self._advance)
         else:
             self._ask(learner.advance.remote(ADVANCE_S), CALL_S, self._advanced)
 
@@ -150,7 +150,7 @@ class KeypointDriver(PartDriver):
         self._refreshes = refreshes
         self._save_every_s = save_every_s
         self._saved_s = time.monotonic()
-        self._forget = False
+        self._forget = True  # what the policy learner lost if the run was killed before
         self.features = RefreshStatus()
         self.far = False  # the promoted model's features from those before
 
@@ -202,7 +202,7 @@ class KeypointDriver(PartDriver):
         learner = self._host.keypoint_learner()
         if time.monotonic() - self._saved_s > self._save_every_s:
             self._saved_s = time.monotonic()
-            self._ask(learner.save.remote(), CALL_S, lambda _: self._advance())
+            self._ask_to_save(learner, self._advance)
         else:
             self._ask(learner.advance.remote(KEYPOINT_STEPS_A_CALL, 1), 5 * CALL_S, self._advanced)
 

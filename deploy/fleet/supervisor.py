@@ -112,6 +112,8 @@ class Supervisor:
 
     def _policy_learned(self, progress: "PolicyProgress") -> None:
         self._keypoints.far = progress.numbers["feature_distance"] > self._session.config.policy.max_feature_distance
+        for line in progress.news:
+            self._session.view.event(line)
         self._figures.policy_learned(progress.numbers)
         self._name_refused(progress.refused)
 
