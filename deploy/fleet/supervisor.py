@@ -47,6 +47,7 @@ class Supervisor:
         self._refused: dict[str, Counter[str]] = {}
         self._wanted: dict[str, tuple[CellFile, Wish]] = {}  # as the register last said
         self._damaged = ""  # what is wrong with it now
+        self._unwritten: tuple[str, ...] = ()  # what cannot be written now
         self._host = SessionCellHost(session, self._calls, self._figures)
         topology, say = session.topology, session.view.event
         every_s = config.policy.checkpoint_s
@@ -166,7 +167,11 @@ class Supervisor:
     def _tell(self, over: bool = False) -> None:
         parts: tuple[Part, ...] = tuple(driver.part for driver in self._drivers())
         root: Path = self._session.folder.root
+        problems = self._session.problems
         try:
             write_status(root, RunStatus(time.time(), PHASES[2], parts, self._figures.status(), over))
         except StorageError as error:  # a full disk must not end a run for the sake of its status
-            self._session.view.event(f"status: {error}")
+            problems = (str(error), *problems)
+        for problem in set(problems) - set(self._unwritten):
+            self._session.view.event(problem)
+        self._unwritten = problems

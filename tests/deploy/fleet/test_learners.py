@@ -80,6 +80,22 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_at_once(policy: PolicyDrive
         calls.answer("policy", StorageError("saved with other networks"))
 
 
+@pytest.mark.parametrize("kind", ["policy", "keypoints"])
+def test_a_learner_that_finds_no_room_to_save_goes_on_and_says_so(
+    kind: str, policy: PolicyDriver, keypoints: KeypointDriver, calls: HandCalls, clock: Clock, said: Said
+) -> None:
+    driver = policy if kind == "policy" else keypoints
+    driver.turn()
+    calls.answer(kind, seen(0))
+    clock.now_s += 61
+    calls.answer(kind, PROGRESS if kind == "policy" else RefreshStatus())
+    assert calls.last == f"{kind}#1.save"
+    calls.answer(kind, StorageError("cannot write it: No space left on device"))
+    assert calls.last == f"{kind}#1.advance"
+    assert (driver.part.state, driver.part.restarts) == (State.RUNNING, 0)
+    assert said == [f"{kind} is not saved: cannot write it: No space left on device"]
+
+
 def test_features_are_refreshed_after_each_promotion_between_steps_of_training(
     keypoints: KeypointDriver, calls: HandCalls, said: Said
 ) -> None:
