@@ -18,15 +18,19 @@ from actors.observation import FeatureSource
 from actors.recording import load_recording
 from actors.track import SUFFIX, Track, load_track, track_path
 from s3k_dist.episodes import EpisodeChunk, episode_key
-from s3k_dist.errors import FrameError, StorageError
+from s3k_dist.errors import FrameError, S3KError, StorageError
 from s3k_dist.frames import MultiViewFrame
 
 ENOUGH_EPISODES = 300  # demonstrations and the newest: a policy can learn the new features from them
 FORGOTTEN_AFTER_S = 600.0  # a track this old whose episode the replay does not know will not be needed
 
 
+class ReplayAwayError(S3KError):
+    """The DDPG learner does not answer: it died, or hangs, and is begun anew."""
+
+
 class Refreshable(Protocol):
-    """The DDPG learner, as far as this is concerned."""
+    """The DDPG learner, as far as this is concerned; any of these may raise ReplayAwayError."""
 
     def features_promoted(self, version: int) -> None:
         """Features are of another model from now on."""

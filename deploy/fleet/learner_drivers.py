@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deploy.fleet.driver import PartDriver
 from deploy.fleet.part import Part, State
-from deploy.refresh import RefreshStatus
+from deploy.refresh import RefreshStatus, ReplayAwayError
 from deploy.topology import CALL_S, START_S, Calls, ProcessDiedError, ProcessHangsError
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.errors import S3KError
@@ -181,7 +181,13 @@ class KeypointDriver(PartDriver):
             return
         forget, self._forget = self._forget, False
         learner, replay = self._host.keypoint_learner(), self._host.policy_learner()
-        self._ask(learner.refresh.remote(replay, REFRESH_S, forget), 2 * CALL_S, self._refreshed)
+
+        def failed(error: S3KError) -> None:
+            self._forget = self._forget or forget
+            # The other learner is begun anew meanwhile, and told what it has missed: no reason not to train.
+            self._advance() if isinstance(error, ReplayAwayError) else self._failed(error)
+
+        self._ask(learner.refresh.remote(replay, REFRESH_S, forget), 2 * CALL_S, self._refreshed, failed)
 
     def _refreshed(self, features: RefreshStatus) -> None:
         before, self.features = self.features, features

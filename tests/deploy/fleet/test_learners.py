@@ -7,7 +7,7 @@ import pytest
 
 from deploy.fleet.learner_drivers import MAX_FAILURES_IN_A_ROW, KeypointDriver, PolicyDriver, ReplicaDriver
 from deploy.fleet.part import State
-from deploy.refresh import RefreshStatus
+from deploy.refresh import RefreshStatus, ReplayAwayError
 from deploy.topology import ProcessDiedError
 from s3k_dist.errors import S3KError, StorageError
 from tests.deploy.fleet.conftest import Clock, FakeHost, HandCalls, Said
@@ -117,6 +117,19 @@ def test_features_are_refreshed_after_each_promotion_between_steps_of_training(
     calls.answer("keypoints", RefreshStatus(2, left=0, refreshed=8, lost=1))
     assert calls.last == "keypoints#1.advance"
     assert said == ["8 stored episodes have the features of model 2, 1 could not be"]
+
+
+def test_while_the_policy_learner_is_away_the_keypoint_learner_trains_on(
+    keypoints: KeypointDriver, calls: HandCalls
+) -> None:
+    keypoints.turn()
+    calls.answer("keypoints", seen(1))
+    for _ in range(2):
+        assert calls.last == "keypoints#1.refresh"
+        calls.answer("keypoints", ReplayAwayError("the policy learner does not answer"))
+        assert calls.last == "keypoints#1.advance"
+        calls.answer("keypoints", seen(1))
+    assert (keypoints.part.state, keypoints.part.restarts, keypoints.part.last_error) == (State.RUNNING, 0, "")
 
 
 def test_a_keypoint_learner_that_dies_is_begun_anew(
