@@ -168,8 +168,9 @@ class KeypointDriver(PartDriver):
         """End its process, however it is."""
         self._host.end_keypoint_learner()
 
-    def _begun(self, _: LearnerStatus) -> None:
+    def _begun(self, status: LearnerStatus) -> None:
         self.part.enter(State.RUNNING, time.time())
+        self._take(status)  # what it found damaged, among other things
         self._refresh() if self._refreshes else self._advance()
 
     def replay_begun_anew(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -44,12 +45,53 @@ def gone_pid(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_one_process_killed_stops_no_other(name: str, tried: Tried) -> None:
+def test_one_process_killed_stops_no_other(tried: Tried) -> None:
     before = tried.run.until_well()
     tried.ledger.note()
+    os.kill(before["cell0"].pid, signal.SIGKILL)
+    until_begun_anew(tried, before, "cell0")
+    assert tried.ledger.lost() == []
+
+
+def damaged_weights(tried: Tried) -> str:
+    version = damage_served_weights(tried.run.root, tried.ledger)
+    return f"in place of {version}: version {version} in "
+
+
+def damaged_checkpoint(tried: Tried) -> str:
+    return f"{damage_checkpoint(tried.run.root)} is damaged: replay.npz is not as it was written; checkpoint-"
+
+
+def damaged_state(tried: Tried) -> str:
+    damage_trainer(tried.run.root)
+    return "the keypoint learner begins from the promoted weights"
+
+
+def damaged_shard(tried: Tried) -> str:
+    labelled = load_labels(tried.run.root / "labels.json").labels[0].frame
+    assert labelled in damage_shard(tried.run.root, labelled, tried.ledger)
+    return f"a label is not used: frame {labelled}: "
+
+
+@pytest.mark.parametrize(
+    ("name", "damages"),
+    [
+        ("service1", (damaged_weights,)),
+        ("policy", (damaged_checkpoint,)),
+        ("keypoints", (damaged_state, damaged_shard)),
+    ],
+)
+def test_one_killed_whose_files_are_damaged_does_without_them_and_stops_no_other(
+    name: str, damages: tuple[Callable[[Tried], str], ...], tried: Tried
+) -> None:
+    before = tried.run.until_well()
+    tried.ledger.note()
+    os.kill(before[name].pid, signal.SIGSTOP)  # it would write another one in the place of what is damaged
+    said = [damage(tried) for damage in damages]
     os.kill(before[name].pid, signal.SIGKILL)
     until_begun_anew(tried, before, name)
+    for text in said:
+        until_said(tried, text)
     assert tried.ledger.lost() == []
 
 
@@ -106,27 +148,6 @@ def test_a_full_disk_costs_nothing_acknowledged_and_all_goes_on_when_there_is_ro
     after = tried.run.until_well()
     assert {name: part.pid for name, part in after.items()} == {name: part.pid for name, part in before.items()}
     assert tried.ledger.lost() == []
-
-
-def test_what_a_disk_damages_is_named_and_done_without(tried: Tried) -> None:
-    run, ledger = tried.run, tried.ledger
-    before = run.until_well()
-    ledger.note()
-    for name in ("keypoints", "policy", "service1"):  # not while they write, or it would be undone
-        os.kill(before[name].pid, signal.SIGSTOP)
-    checkpoint = damage_checkpoint(run.root)
-    version = damage_served_weights(run.root, ledger)
-    damage_trainer(run.root)
-    labelled = load_labels(run.root / "labels.json").labels[0].frame
-    assert labelled in damage_shard(run.root, labelled, ledger)
-    for name in ("keypoints", "policy", "service1"):
-        os.kill(before[name].pid, signal.SIGKILL)
-    until_begun_anew(tried, before, "keypoints", "policy", "service1")
-    until_said(tried, f"{checkpoint} is damaged: replay.npz is not as it was written; checkpoint-")
-    until_said(tried, "the keypoint learner begins from the promoted weights")
-    until_said(tried, f"a label is not used: frame {labelled}: ")
-    assert f"in place of {version}: version {version} in " in run.log.read_text()
-    assert ledger.lost() == []
 
 
 def test_a_killed_run_leaves_no_process_and_goes_on_with_all_it_had(tried: Tried) -> None:

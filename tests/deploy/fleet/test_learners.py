@@ -144,6 +144,16 @@ def test_a_keypoint_learner_that_dies_is_begun_anew(
     assert calls.last == "keypoints#2.status"
 
 
+def test_what_a_keypoint_learner_finds_when_it_begins_is_passed_on(
+    host: FakeHost, calls: HandCalls, said: Said
+) -> None:
+    taken: list[Any] = []
+    keypoints = KeypointDriver(host, calls, said, taken.append, True, 60.0)  # type: ignore[arg-type]
+    keypoints.turn()
+    calls.answer("keypoints", seen(1))
+    assert [status.version for status in taken] == [1]
+
+
 def test_a_keypoint_learner_is_saved_at_times(keypoints: KeypointDriver, calls: HandCalls, clock: Clock) -> None:
     keypoints.turn()
     calls.answer("keypoints", seen(1))
