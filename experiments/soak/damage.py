@@ -22,6 +22,12 @@ def flip_a_bit(path: Path, where: float = 0.5) -> None:
         file.write(bytes([byte ^ 1]))
 
 
+def flip_all_over(path: Path) -> None:
+    """A hundred bits of a file: some bytes of one mean nothing."""
+    for percent in range(100):
+        flip_a_bit(path, percent / 100)
+
+
 def damage_checkpoint(root: Path) -> str:
     """The newest of the policy learner; returns its name."""
     newest = latest_checkpoint(RunFolder(root).checkpoints)
@@ -33,7 +39,7 @@ def damage_checkpoint(root: Path) -> str:
 
 def damage_trainer(root: Path) -> None:
     """The keypoint learner's state."""
-    flip_a_bit(RunFolder(root).trainer)
+    flip_all_over(RunFolder(root).trainer)
 
 
 def damage_served_weights(root: Path, ledger: Ledger) -> int:
@@ -52,8 +58,7 @@ def damage_shard(root: Path, frame_id: str, ledger: Ledger) -> list[str]:
     for path in (stream / cell_id).glob("*.s3k"):
         first, count = (int(number) for number in path.stem.split("-")[:2])
         if first <= int(sequence) < first + count:
-            for percent in range(100):
-                flip_a_bit(path, percent / 100)
+            flip_all_over(path)
             reader = StreamReader(stream)
             reader.refresh()
             names = [f"{cell_id}/{number:08d}" for number in range(first, first + count)]

@@ -18,8 +18,12 @@ from s3k_dist.errors import DeadlineError, S3KError, StorageError
 
 LOOK_EVERY_S = 0.2
 ENDS_S = 40.0  # a run promises 10; the rest is for a busy machine
-# Goes on for as long as it is let, is seldom without a checkpoint, and has two of what may be replicated.
-SETTINGS = ("policy.env_steps=10000000", "policy.checkpoint_s=2", "service.replicas=2")
+SETTINGS = (
+    "policy.env_steps=10000000",  # it goes on for as long as it is let
+    "policy.checkpoint_s=2",
+    "service.replicas=2",
+    "policy.max_feature_distance=10",  # a barely trained detector moves much: nobody is to wait for that
+)
 DONE = {"cell": "episodes", "policy": "steps", "keypoints": "steps", "service": "frames/s"}
 
 Parts = Mapping[str, Part]
