@@ -113,7 +113,7 @@ def _tried(soak: Soak, fault: str) -> Trial:
     try:
         return attempt(soak, fault)
     except S3KError as error:
-        trial = Trial(fault, error=str(error)[-2000:], lost=soak.ledger.lost())
+        trial = Trial(fault, error=" ".join(str(error).split())[:1000], lost=soak.ledger.lost())
         soak.run.end()
         soak.run.resume()
         return trial

@@ -94,7 +94,7 @@ class TriedRun:
         end_s = time.monotonic() + self.patience_s
         while True:
             if self._process.poll() is not None:
-                raise S3KError(f"the run has ended: {self.log.read_text()[-3000:]}")
+                raise S3KError(f"the run has ended: {self.log.read_text()[-1000:]}")
             if (parts := self.parts()) and condition(parts):
                 return parts
             if time.monotonic() > end_s:
