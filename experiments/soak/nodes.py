@@ -1,6 +1,7 @@
 """A Ray cluster on this machine: a head for a run, and further nodes that come and go."""
 
 import os
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,7 +24,10 @@ class Nodes:
 
         os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # Ray spells it so
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        self._cluster = Cluster(initialize_head=True, head_node_args=_node(BASE, 100))
+        # A folder of its own: in the usual one, whoever calls ray.init on this machine would find this cluster.
+        self._folder = TemporaryDirectory(prefix="s3k-ray-", ignore_cleanup_errors=True)
+        head = {**_node(BASE, 100), "temp_dir": self._folder.name}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
 
     @property
     def address(self) -> str:
@@ -45,6 +49,7 @@ class Nodes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cluster.shutdown()
+        self._folder.cleanup()
 
 
 def _node(resource: str, units: int) -> dict[str, Any]:
