@@ -20,14 +20,16 @@ class Nodes:
     """
 
     def __init__(self) -> None:
+        from ray._common.utils import reset_ray_address
         from ray.cluster_utils import Cluster
 
         os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # Ray spells it so
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        # A folder of its own: in the usual one, whoever calls ray.init on this machine would find this cluster.
+        # A folder of its own for its sessions; and nobody else's ray.init on this machine is to join this cluster.
         self._folder = TemporaryDirectory(prefix="s3k-ray-", ignore_cleanup_errors=True)
         head = {**_node(BASE, 100), "temp_dir": self._folder.name}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        reset_ray_address()
 
     @property
     def address(self) -> str:
