@@ -70,8 +70,8 @@ def order(kills: int, faults: list[str], seed: int) -> Iterator[str]:
             yield faults[at]
 
 
-def soak(out: Path, faults: Iterator[str], seed: int, settings: list[str]) -> None:
-    """Try the faults one after the other on a run in ``out``, and keep what was measured after each.
+def soak(out: Path, faults: Iterator[str], asked: dict[str, Any]) -> None:
+    """Try the faults one after the other on a run in ``out``, and keep what was asked and measured after each.
 
     Raises:
         ConfigError: there is a run already.
@@ -82,29 +82,29 @@ def soak(out: Path, faults: Iterator[str], seed: int, settings: list[str]) -> No
         raise ConfigError(f"{root} is there already: remove it, or give another --out")
     trials: list[dict[str, Any]] = []
     with Nodes() as nodes:
-        run = TriedRun(root, [*HEAD, *settings], {"RAY_ADDRESS": nodes.address}, patience_s=PATIENCE_S)
+        run = TriedRun(root, [*HEAD, *asked["settings"]], {"RAY_ADDRESS": nodes.address}, patience_s=PATIENCE_S)
         try:
             run.begin()
             run.until(lambda parts: done(parts["policy"]) > 0, "the policy learns")
             FleetRegister(RunFolder(root).fleet).add(CellFile(cell=BENCH, resource=ARM))
-            parts = Soak(run, nodes, Ledger(root, seed), nodes.add(ARM))
+            parts = Soak(run, nodes, Ledger(root, asked["seed"]), nodes.add(ARM))
             run.until(lambda parts: BENCH in parts, "the cell is known")
             for fault in faults:
                 trial = _tried(parts, fault)
                 trials.append(asdict(trial))
-                keep(out, trials, parts.ledger, seed, settings)
+                keep(out, trials, parts.ledger, asked)
                 print(f"{len(trials)}. {_line(trial)}", flush=True)
             run.until_well()
             for loss in parts.ledger.lost(all_frames=True):
                 trials[-1]["lost"].append(f"at the end: {loss}")
-            keep(out, trials, parts.ledger, seed, settings)
+            keep(out, trials, parts.ledger, asked)
         finally:
             run.end()
 
 
-def keep(out: Path, trials: list[dict[str, Any]], ledger: Ledger, seed: int, settings: list[str]) -> None:
+def keep(out: Path, trials: list[dict[str, Any]], ledger: Ledger, asked: dict[str, Any]) -> None:
     """Write what was measured, whole or not at all."""
-    measured = {"seed": seed, "settings": settings, "machine": machine(), "kept": ledger.counts, "trials": trials}
+    measured = {**asked, "machine": machine(), "kept": ledger.counts, "trials": trials}
     write_atomic(out / RESULTS, json.dumps(measured, indent=1).encode())
 
 

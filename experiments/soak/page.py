@@ -38,7 +38,8 @@ def page(measured: dict[str, Any]) -> str:
                 ]
             )
     settings = "".join(f" --set {setting}" for setting in measured["settings"])
-    command = f"python -m experiments.soak --kills {len(trials)} --seed {measured['seed']}{settings}"
+    only = "".join(f' --only "{fault}"' for fault in measured["only"])
+    command = f"python -m experiments.soak --kills {len(trials)} --seed {measured['seed']}{only}{settings}"
     kept = measured["kept"]
     failed = [f"- {trial['fault']}: {trial['error']}" for trial in trials if trial["error"]]
     parts = [

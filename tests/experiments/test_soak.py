@@ -106,6 +106,7 @@ def test_the_page_says_what_was_measured() -> None:
 
     measured = {
         "seed": 3,
+        "only": ["cell killed"],
         "settings": ["stream.shard_frames=8"],
         "machine": "a CPU, 2 cores",
         "kept": {"frames": 1234, "files": 14, "versions": 5},
@@ -117,7 +118,7 @@ def test_the_page_says_what_was_measured() -> None:
         ],
     }
     text = page(measured)
-    assert "`python -m experiments.soak --kills 4 --seed 3 --set stream.shard_frames=8`" in text
+    assert '`python -m experiments.soak --kills 4 --seed 3 --only "cell killed" --set stream.shard_frames=8`' in text
     assert "| cell killed | 2 | 1.5 (2.0) | 7.0 (8.0) | none | frame cell0/00000001 is gone |" in text
     assert "| disk full | 1 | – | 3.0 | none | nothing |" in text
     assert "1,234 frames" in text
