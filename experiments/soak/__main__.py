@@ -49,9 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not options.page:
             make_folder(options.out)
-            soak(
-                options.out, order(options.kills, options.only or list(FAULTS), options.seed), options.seed, options.set
-            )
+            faults = order(options.kills, options.only or list(FAULTS), options.seed)
+            soak(options.out, faults, {"seed": options.seed, "only": options.only, "settings": options.set})
         measured = json.loads(results.read_text())
     except S3KError as error:
         print(f"soak: {error}", file=sys.stderr)
