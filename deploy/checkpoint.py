@@ -1,14 +1,10 @@
 """A training half done, in one file."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
-from learners.keypoint.learner import DAMAGED
-from s3k_dist.atomic import write_atomic
+from learners.keypoint.state_file import DAMAGED, load_state, save_state, why_damaged
 from s3k_dist.errors import ConfigError, StorageError
 
 CHECKPOINT_NAME = "training.pt"
@@ -42,9 +38,7 @@ class TrainingCheckpoint:
         Raises:
             StorageError: it cannot be written.
         """
-        data = io.BytesIO()
-        torch.save({"of": self._of, "trainer": trainer.state_dict()}, data)
-        write_atomic(self.path, data.getvalue())
+        save_state(self.path, {"of": self._of, "trainer": trainer.state_dict()})
 
     def restore(self, trainer: Resumable) -> None:
         """Put the trainer where the file says, if there is one.
@@ -56,14 +50,15 @@ class TrainingCheckpoint:
         if not self.path.exists():
             return
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state = load_state(self.path)
             there = dict(state["of"])
             if there == self._of:
                 trainer.load_state_dict(state["trainer"])
                 return
         except DAMAGED as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise StorageError(f"{self.path} is no checkpoint: {reason}; delete it to begin anew") from error
+            raise StorageError(
+                f"{self.path} is no checkpoint: {why_damaged(error)}; delete it to begin anew"
+            ) from error
         other = [f"{key} {there.get(key)}, here {value}" for key, value in self._of.items() if there.get(key) != value]
         raise ConfigError(
             f"{self.path} is of another training, with {'; '.join(other) or 'more settings'}: "

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
+from deploy.refresh import ReplayAwayError
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import Policy, PolicyWeights
@@ -150,31 +151,38 @@ class RemoteReplay:
 
     def features_promoted(self, version: int) -> None:
         """Features are of another model from now on."""
-        ray.get(self._learner.features_promoted.remote(version), timeout=ASK_S)
+        _answer(self._learner.features_promoted.remote(version))
 
     def stale_episodes(self, version: int) -> np.ndarray:
         """Keys of the stored episodes with features of another model than ``version``, the most urgent first."""
-        keys: np.ndarray = ray.get(self._learner.stale_episodes.remote(version), timeout=ASK_S)
+        keys: np.ndarray = _answer(self._learner.stale_episodes.remote(version))
         return keys
 
     def stored_episodes(self) -> np.ndarray:
         """Keys of all stored episodes."""
-        keys: np.ndarray = ray.get(self._learner.stored_episodes.remote(), timeout=ASK_S)
+        keys: np.ndarray = _answer(self._learner.stored_episodes.remote())
         return keys
 
     def refresh(self, chunk: EpisodeChunk) -> None:
         """A stored episode with other features; returns when the learner has it, so that no queue grows."""
-        ray.get(self._learner.refresh.remote(chunk), timeout=ASK_S)
+        _answer(self._learner.refresh.remote(chunk))
 
     def put_back(self, chunk: EpisodeChunk) -> None:
         """An episode that it had learned from, and has not in its last checkpoint."""
-        ray.get(self._learner.put_back.remote(chunk), timeout=ASK_S)
+        _answer(self._learner.put_back.remote(chunk))
 
     def restored_from_s(self) -> float:
         """When the checkpoint was written that it was begun from, Unix time; 0 if there was none."""
-        restored_s: float = ray.get(self._learner.restored_from_s.remote(), timeout=ASK_S)
+        restored_s: float = _answer(self._learner.restored_from_s.remote())
         return restored_s
 
     def features_refreshed(self) -> None:
         """Enough is refreshed to learn from."""
-        ray.get(self._learner.features_refreshed.remote(), timeout=ASK_S)
+        _answer(self._learner.features_refreshed.remote())
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=ASK_S)
+    except (RayActorError, GetTimeoutError) as error:
+        raise ReplayAwayError("the policy learner does not answer") from error

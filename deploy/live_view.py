@@ -3,6 +3,7 @@
 On a terminal it is redrawn in place; into a file or a pipe go one line for each phase and a status line at times.
 """
 
+import errno
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 STATUS_EVERY_S = 15.0
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a file, on a disk that is full for now
 REDRAWS_PER_S = 4.0
 SMALLEST_COLUMNS, SMALLEST_ROWS = 60, 18
 EVENTS_SHOWN = 4
@@ -152,7 +154,9 @@ class LiveView:
             try:
                 self._console.file.write(line + "\n")
                 self._console.file.flush()
-            except (OSError, ValueError):
+            except OSError as error:
+                self._deaf = error.errno not in NO_ROOM
+            except ValueError:
                 self._deaf = True
 
     def _draw(self) -> RenderableType:

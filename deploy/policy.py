@@ -1,6 +1,7 @@
 """Builds the DDPG learner of a run from its folder."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -13,7 +14,6 @@ from deploy.config import RunConfig
 from deploy.model_check import ModelCheck
 from deploy.run_folder import RunFolder
 from learners.ddpg.algorithm import DDPG
-from learners.ddpg.checkpoint import latest_checkpoint
 from learners.ddpg.config import DDPGConfig
 from learners.ddpg.ingest import IngestEnvRunner, Refusals
 from learners.ddpg.networks import ActorShape
@@ -22,14 +22,13 @@ from s3k_dist.embeddings.encoder import ENCODER_KINDS
 from s3k_dist.weights import WeightsRegistry
 
 
-def build_algorithm(config: RunConfig, folder: RunFolder) -> DDPG:
-    """The DDPG learner, fed by cells, where it left off if it ran before."""
+def build_algorithm(config: RunConfig, folder: RunFolder, checkpoint: Path | None) -> DDPG:
+    """The DDPG learner, fed by cells, from a checkpoint on if there is one."""
     algorithm = algorithm_config(config).build_algo()
     kind = config.task.observation
     if kind != "state":  # the truth has no version
         registry = WeightsRegistry(folder.encoder(kind) if kind in ENCODER_KINDS else folder.models)
         algorithm.env_runner.inbox.require(ModelCheck(registry, config.policy.max_model_lag))
-    checkpoint = latest_checkpoint(folder.checkpoints)
     if checkpoint is not None:
         algorithm.restore_from_path(str(checkpoint))
     return algorithm
@@ -83,10 +82,12 @@ class PolicyProgress:
     Attributes:
         numbers: counters, rolling means, and the losses of the last updates; by metric name.
         refused: what was turned away, by cell.
+        news: since the progress before, for a person.
     """
 
     numbers: dict[str, float]
     refused: dict[str, Refusals]
+    news: tuple[str, ...] = ()
 
 
 def progress_of(algorithm: DDPG) -> PolicyProgress:

@@ -238,12 +238,13 @@ class PolicyProcess:
     def __init__(self, config: RunConfig, folder: RunFolder) -> None:
         _settle("policy", threads=1)
         from deploy.policy import actor_shape, build_algorithm, progress_of
-        from learners.ddpg.checkpoint import latest_checkpoint
+        from learners.ddpg.checkpoint import find_checkpoint
 
         self._folder = folder
-        checkpoint = latest_checkpoint(folder.checkpoints)
-        self._restored_from_s = 0.0 if checkpoint is None else checkpoint.stat().st_mtime
-        self._algorithm = build_algorithm(config, folder)
+        found = find_checkpoint(folder.checkpoints)
+        self._restored_from_s = 0.0 if found is None else found.path.stat().st_mtime
+        self._news = () if found is None else tuple(f"{why}; {found.path.name} is used" for why in found.damaged)
+        self._algorithm = build_algorithm(config, folder, None if found is None else found.path)
         self._shape = actor_shape(config)
         self._progress_of = progress_of
 
@@ -309,7 +310,8 @@ class PolicyProcess:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._algorithm.training_step()
-        return self._progress_of(self._algorithm)
+        news, self._news = self._news, ()
+        return replace(self._progress_of(self._algorithm), news=news)
 
     def weights(self) -> tuple[PolicyWeights, ActorShape]:
         """The actor as it is now, and its shape."""

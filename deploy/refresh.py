@@ -18,15 +18,19 @@ from actors.observation import FeatureSource
 from actors.recording import load_recording
 from actors.track import SUFFIX, Track, load_track, track_path
 from s3k_dist.episodes import EpisodeChunk, episode_key
-from s3k_dist.errors import FrameError, StorageError
+from s3k_dist.errors import FrameError, S3KError, StorageError
 from s3k_dist.frames import MultiViewFrame
 
 ENOUGH_EPISODES = 300  # demonstrations and the newest: a policy can learn the new features from them
 FORGOTTEN_AFTER_S = 600.0  # a track this old whose episode the replay does not know will not be needed
 
 
+class ReplayAwayError(S3KError):
+    """The DDPG learner does not answer: it died, or hangs, and is begun anew."""
+
+
 class Refreshable(Protocol):
-    """The DDPG learner, as far as this is concerned."""
+    """The DDPG learner, as far as this is concerned; any of these may raise ReplayAwayError."""
 
     def features_promoted(self, version: int) -> None:
         """Features are of another model from now on."""
@@ -172,7 +176,10 @@ class FeatureRefresher:
 
     def _find_missed(self) -> list[int]:
         """Episodes that ended after the learner's checkpoint was written, and that it does not know."""
-        since_s, stored = self._learner.restored_from_s(), set(map(int, self._learner.stored_episodes()))
+        since_s = self._learner.restored_from_s()
+        if not since_s:  # it has lost nothing
+            return []
+        stored = set(map(int, self._learner.stored_episodes()))
         paths = [path for path in self._tracks.glob(f"*{SUFFIX}") if path.stat().st_mtime > since_s]
         keys = [_key_of(path) for path in sorted(paths, key=lambda path: path.stat().st_mtime)]
         return [key for key in keys if key not in stored]

@@ -9,6 +9,7 @@ import json
 import math
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +17,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from deploy.line_file import LineFile
 from s3k_dist.errors import StorageError
 from s3k_dist.folders import make_folder
 
 METRICS_FILE = "metrics.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 FLUSH_TENSORBOARD_S = 10
+TENSORBOARD_AGAIN_S = 30.0  # after it could not be written
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +48,9 @@ class RunLog:
         with RunLog(folder) as log:
             log.add("policy/success_rate", 0.8, step=1234)
 
-    Each line reaches the kernel before ``add`` returns, so that a killed process loses none. Opened on a folder that
-    already has a log, it goes on at the time where that one ended.
+    Each line reaches the kernel before ``add`` returns, so that a killed process loses none; while the disk is full,
+    lines wait (`LineFile`), and TensorBoard has a gap. Opened on a folder that already has a log, it goes on at the
+    time where that one ended.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,14 +60,17 @@ class RunLog:
         self._lock = threading.Lock()
         try:
             before = self._path.read_bytes() if self._path.exists() else b""
-            self._file = self._path.open("ab", buffering=0)
-            if before and not before.endswith(b"\n"):
-                self._file.write(b"\n")  # closes the line that a crash tore, which would swallow the next one
         except OSError as error:
-            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+            raise StorageError(f"cannot read {self._path}: {error.strerror or error}") from error
+        self._file = LineFile(self._path)
         past_s = max((entry["t_s"] for entry in _entries(before)), default=0.0)
         self._began_s = time.monotonic() - past_s
         self._tensorboard = _TensorBoard(folder / TENSORBOARD_FOLDER)
+
+    @property
+    def problem(self) -> str:
+        """Why lines wait, in words; empty while none does."""
+        return self._file.problem
 
     def add(self, series: str, value: float, step: int | None = None) -> None:
         """Log one scalar.
@@ -74,7 +81,7 @@ class RunLog:
             step: the run's own count (environment steps, updates) at this moment.
 
         Raises:
-            StorageError: the disk is full, or the log is closed.
+            StorageError: the log is closed.
         """
         value, step = float(value), None if step is None else int(step)
         with self._lock:
@@ -83,12 +90,9 @@ class RunLog:
             t_s = time.monotonic() - self._began_s
             kept = value if math.isfinite(value) else None
             entry = {"t_s": round(t_s, 3), "series": series, "value": kept, "step": step}
-            try:
-                self._file.write(json.dumps(entry).encode() + b"\n")
-                if kept is not None:
-                    self._tensorboard.add(series, kept, int(t_s) if step is None else step)
-            except OSError as error:
-                raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+            self._file.add([json.dumps(entry)])
+            if kept is not None:
+                self._tensorboard.add(series, kept, int(t_s) if step is None else step)
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back; safe to call twice."""
@@ -144,13 +148,24 @@ class _TensorBoard:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
-        self._writer = EventFileWriter(str(folder), flush_secs=FLUSH_TENSORBOARD_S)
+        self._open = lambda: EventFileWriter(str(folder), flush_secs=FLUSH_TENSORBOARD_S)
+        self._writer = self._open()
+        self._failed_s = -TENSORBOARD_AGAIN_S
 
     def add(self, series: str, value: float, step: int) -> None:
-        scalar = self._summary.Value(tag=series, simple_value=value)
-        self._writer.add_event(
-            self._event(wall_time=time.time(), step=step, summary=self._summary(value=[scalar])),
-        )
+        """Log one scalar; what a full disk has no room for is left out."""
+        if time.monotonic() - self._failed_s < TENSORBOARD_AGAIN_S:
+            return
+        try:
+            if self._writer is None:  # one that failed once fails for ever
+                self._writer = self._open()
+            scalar = self._summary.Value(tag=series, simple_value=value)
+            event = self._event(wall_time=time.time(), step=step, summary=self._summary(value=[scalar]))
+            self._writer.add_event(event)
+        except OSError:
+            self._writer, self._failed_s = None, time.monotonic()
 
     def close(self) -> None:
-        self._writer.close()
+        with suppress(OSError):
+            if self._writer is not None:
+                self._writer.close()

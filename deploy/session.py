@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.rollout import EpisodeOutcome
 from deploy.config import RunConfig, save_config
+from deploy.line_file import LineFile
 from deploy.live_view import LiveView
 from deploy.run_folder import RunFolder
 from deploy.run_log import RunLog
@@ -20,7 +21,6 @@ from deploy.seeds import SEEDS_PER_RUN
 from deploy.stream_keeper import StreamKeeper
 from deploy.topology import Topology
 from s3k_dist.drift.watch import DriftReport
-from s3k_dist.errors import StorageError
 from s3k_dist.stream.store import point_to
 
 PHASES = ("record", "learn to see", "learn to act", "evaluate", "report")
@@ -38,6 +38,7 @@ class Session:
         view: what a person sees.
         latencies_ms: of every feature request while the policy learned, as the cells met them.
         drift_alarms: of all cells, in this sitting.
+        files: that lines are added to.
     """
 
     config: RunConfig
@@ -47,6 +48,7 @@ class Session:
     view: LiveView
     latencies_ms: list[float] = field(default_factory=list)
     drift_alarms: int = 0
+    files: dict[Path, LineFile] = field(default_factory=dict)
 
     def seed(self, offset: int) -> int:
         """A seed of this run."""
@@ -75,7 +77,7 @@ class Session:
             raise
 
     def keep(self, stage: str, outcome: EpisodeOutcome) -> None:
-        """Add an episode to the run's list; the line reaches the disk's cache before this returns."""
+        """Add an episode to the run's list; the line reaches the disk's cache before this returns, if there is room."""
         line = {
             "stage": stage,
             "episode": outcome.episode_id,
@@ -107,12 +109,22 @@ class Session:
         if self.drift_alarms:
             self.view.update(drift_alarms=self.drift_alarms)
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why lines wait to be written, in words."""
+        return tuple(filter(None, (self.log.problem, *(file.problem for file in self.files.values()))))
+
+    def close(self) -> None:
+        """Write what waits."""
+        for path, file in self.files.items():
+            lost = file.close()
+            if lost:
+                self.view.event(f"{path} lacks {lost} lines: {file.problem}")
+
     def _append(self, path: Path, lines: list[str]) -> None:
-        try:
-            with path.open("a") as file:
-                file.writelines(f"{line}\n" for line in lines)
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        if path not in self.files:
+            self.files[path] = LineFile(path)
+        self.files[path].add(lines)
 
 
 @contextmanager
@@ -134,7 +146,9 @@ def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]
         StreamKeeper(config.stream, folder, view.event),
         Topology(config, folder) as topology,
     ):
-        yield Session(config, folder, topology, log, view)
+        session = Session(config, folder, topology, log, view)
+        with closing(session):
+            yield session
 
 
 def episode_lines(folder: RunFolder) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ S3KError
 ├── SafetyError          limits that cannot be kept, or a robot that is outside of them
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
+├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 ├── MalformedError       a message to the control page's server that says nothing a robot could do (deploy.control)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)

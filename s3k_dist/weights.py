@@ -161,7 +161,7 @@ class WeightsRegistry:
             self._write_pointer(pointer.moved(event, previous))
 
     def roll_back(self, reason: str = "", withdraw: int | None = None) -> int:
-        """Let the version promoted before the current one serve again; again to go further back.
+        """Let the version promoted before the current one serve again, or the last of those before that is not damaged.
 
         Args:
             reason: kept with the roll-back.
@@ -180,10 +180,10 @@ class WeightsRegistry:
                 )
             if not pointer.previous:
                 raise StorageError(f"nothing to roll back to in {self.root}: {pointer.current} was promoted first")
-            version = pointer.previous[-1]
-            self._verified_weights(version)
+            at = self._newest_whole(pointer.previous)
+            version = pointer.previous[at]
             event = PromotionEvent(action="rolled back", version=version, at_ns=time.time_ns(), reason=reason)
-            self._write_pointer(pointer.moved(event, pointer.previous[:-1]))
+            self._write_pointer(pointer.moved(event, pointer.previous[:at]))
             return version
 
     def current(self) -> int | None:
@@ -237,6 +237,11 @@ class WeightsRegistry:
         weights, manifest = self._verified_weights(version)
         return safetensors.torch.load(weights), manifest
 
+    def verify(self, version: int) -> None:
+        """Nothing, if the version is as it was published."""
+        self._require_version(version)
+        self._verified_weights(version)
+
     def _verified_weights(self, version: int) -> tuple[bytes, ModelManifest]:
         manifest = self.manifest(version)
         try:
@@ -246,6 +251,17 @@ class WeightsRegistry:
         if hashlib.sha256(weights).hexdigest() != manifest.sha256:
             raise self._damaged(version, f"{WEIGHTS_NAME} does not match the sha256 in its manifest")
         return weights, manifest
+
+    def _newest_whole(self, versions: tuple[int, ...]) -> int:
+        """Index of the last of some versions that is not damaged."""
+        for at in reversed(range(len(versions))):
+            try:
+                self._verified_weights(versions[at])
+                return at
+            except StorageError:
+                if at == 0:
+                    raise
+        raise StorageError(f"no version of {self.root} was promoted before")
 
     def _pointer(self) -> Pointer:
         path = self.root / POINTER_NAME

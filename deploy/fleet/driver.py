@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.fleet.part import Part, State
-from deploy.topology import Calls, ProcessDiedError, ProcessHangsError
-from s3k_dist.errors import S3KError
+from deploy.topology import CALL_S, Calls, ProcessDiedError, ProcessHangsError
+from s3k_dist.errors import S3KError, StorageError
 
 PULSE_EVERY_S, PULSE_S = 2.0, 10.0  # a process that is stopped or stuck answers nothing; a busy one does
 
@@ -63,18 +63,37 @@ class PartDriver(ABC):
 
         self._calls.ask(name, process.pulse.remote(), PULSE_S, felt)
 
-    def _ask(self, reference: Any, deadline_s: float, then: Callable[[Any], None]) -> None:
-        """Let ``then`` take the answer; what fails is tried again after a pause."""
+    def _ask(
+        self,
+        reference: Any,
+        deadline_s: float,
+        then: Callable[[Any], None],
+        failed: Callable[[S3KError], None] | None = None,
+    ) -> None:
+        """Let ``then`` take the answer; what fails is tried again after a pause, unless ``failed`` knows better."""
         self._busy = True
 
         def answered(result: Any) -> None:
             self._busy = False
             if isinstance(result, S3KError):
-                self._failed(result)
+                (failed or self._failed)(result)
             else:
                 then(result)
 
         self._calls.ask(self.part.name, reference, deadline_s, answered)
+
+    def _ask_to_save(self, process: Any, then: Callable[[], None]) -> None:
+        """Let a learner save. A full disk costs it nothing that it has in memory: it goes on, and saves later."""
+
+        def failed(error: S3KError) -> None:
+            if not isinstance(error, StorageError):
+                self._failed(error)
+                return
+            self.part.last_error = " ".join(str(error).split())
+            self._say(f"{self.part.name} is not saved: {error}")
+            then()
+
+        self._ask(process.save.remote(), CALL_S, lambda _: then(), failed)
 
     def _failed(self, error: S3KError) -> None:
         if isinstance(error, (ProcessDiedError, ProcessHangsError)):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deploy.fleet.driver import PartDriver
 from deploy.fleet.part import Part, State
-from deploy.refresh import RefreshStatus
+from deploy.refresh import RefreshStatus, ReplayAwayError
 from deploy.topology import CALL_S, START_S, Calls, ProcessDiedError, ProcessHangsError
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.errors import S3KError
@@ -99,7 +99,7 @@ class PolicyDriver(PartDriver):
         learner = self._host.policy_learner()
         if time.monotonic() - self._saved_s > self._save_every_s:
             self._saved_s = time.monotonic()
-            self._ask(learner.save.remote(), CALL_S, lambda _: self._advance())
+            self._ask_to_save(learner, self._advance)
         else:
             self._ask(learner.advance.remote(ADVANCE_S), CALL_S, self._advanced)
 
@@ -150,7 +150,7 @@ class KeypointDriver(PartDriver):
         self._refreshes = refreshes
         self._save_every_s = save_every_s
         self._saved_s = time.monotonic()
-        self._forget = False
+        self._forget = True  # what the policy learner lost if the run was killed before
         self.features = RefreshStatus()
         self.far = False  # the promoted model's features from those before
 
@@ -168,8 +168,9 @@ class KeypointDriver(PartDriver):
         """End its process, however it is."""
         self._host.end_keypoint_learner()
 
-    def _begun(self, _: LearnerStatus) -> None:
+    def _begun(self, status: LearnerStatus) -> None:
         self.part.enter(State.RUNNING, time.time())
+        self._take(status)  # what it found damaged, among other things
         self._refresh() if self._refreshes else self._advance()
 
     def replay_begun_anew(self) -> None:
@@ -181,7 +182,13 @@ class KeypointDriver(PartDriver):
             return
         forget, self._forget = self._forget, False
         learner, replay = self._host.keypoint_learner(), self._host.policy_learner()
-        self._ask(learner.refresh.remote(replay, REFRESH_S, forget), 2 * CALL_S, self._refreshed)
+
+        def failed(error: S3KError) -> None:
+            self._forget = self._forget or forget
+            # The other learner is begun anew meanwhile, and told what it has missed: no reason not to train.
+            self._advance() if isinstance(error, ReplayAwayError) else self._failed(error)
+
+        self._ask(learner.refresh.remote(replay, REFRESH_S, forget), 2 * CALL_S, self._refreshed, failed)
 
     def _refreshed(self, features: RefreshStatus) -> None:
         before, self.features = self.features, features
@@ -202,7 +209,7 @@ class KeypointDriver(PartDriver):
         learner = self._host.keypoint_learner()
         if time.monotonic() - self._saved_s > self._save_every_s:
             self._saved_s = time.monotonic()
-            self._ask(learner.save.remote(), CALL_S, lambda _: self._advance())
+            self._ask_to_save(learner, self._advance)
         else:
             self._ask(learner.advance.remote(KEYPOINT_STEPS_A_CALL, 1), 5 * CALL_S, self._advanced)
 

@@ -47,6 +47,7 @@ class Supervisor:
         self._refused: dict[str, Counter[str]] = {}
         self._wanted: dict[str, tuple[CellFile, Wish]] = {}  # as the register last said
         self._damaged = ""  # what is wrong with it now
+        self._unwritten: tuple[str, ...] = ()  # what cannot be written now
         self._host = SessionCellHost(session, self._calls, self._figures)
         topology, say = session.topology, session.view.event
         every_s = config.policy.checkpoint_s
@@ -112,6 +113,8 @@ class Supervisor:
 
     def _policy_learned(self, progress: "PolicyProgress") -> None:
         self._keypoints.far = progress.numbers["feature_distance"] > self._session.config.policy.max_feature_distance
+        for line in progress.news:
+            self._session.view.event(line)
         self._figures.policy_learned(progress.numbers)
         self._name_refused(progress.refused)
 
@@ -164,7 +167,11 @@ class Supervisor:
     def _tell(self, over: bool = False) -> None:
         parts: tuple[Part, ...] = tuple(driver.part for driver in self._drivers())
         root: Path = self._session.folder.root
+        problems = self._session.problems
         try:
             write_status(root, RunStatus(time.time(), PHASES[2], parts, self._figures.status(), over))
         except StorageError as error:  # a full disk must not end a run for the sake of its status
-            self._session.view.event(f"status: {error}")
+            problems = (str(error), *problems)
+        for problem in set(problems) - set(self._unwritten):
+            self._session.view.event(problem)
+        self._unwritten = problems

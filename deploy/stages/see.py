@@ -17,6 +17,7 @@ def learn_to_see(session: Session) -> None:
     topology, wanted = session.topology, session.config.keypoints.steps
     learner = topology.keypoint_learner()
     status = topology.call(learner.status.remote(), START_S)
+    show(session, status)
     saved = status.steps
     with session.keeping():
         while status.steps < wanted:

@@ -1,10 +1,15 @@
-"""Checkpoints that a kill at any moment leaves whole: written aside, synced, renamed; the newest two are kept."""
+"""Checkpoints that a kill at any moment leaves whole: written aside, synced, renamed; the newest two are kept.
 
+Each carries the sha256 of its files, so that one that a disk has damaged since is told before anything is read from it.
+"""
+
+import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -17,8 +22,10 @@ from s3k_dist.errors import StorageError
 KEPT = 2
 REPLAY_FILE = "replay.npz"
 PROGRESS_FILE = "progress.json"
+SUMS_FILE = "sha256.json"
 _NAME = re.compile(r"checkpoint-(\d{6,})")
 _ASIDE = ".unfinished-"
+_DAMAGED = "damaged-"
 
 
 class Saveable(Protocol):
@@ -50,6 +57,7 @@ def save_checkpoint(algorithm: Saveable, folder: Path) -> Path:
         target = folder / f"checkpoint-{number:06d}"
         aside = folder / f"{_ASIDE}{target.name}"
         algorithm.save_to_path(str(aside))
+        write_atomic(aside / SUMS_FILE, json.dumps(_sums(aside), indent=1).encode())
         _sync_tree(aside)
         aside.rename(target)
         sync_folder(folder)
@@ -63,9 +71,65 @@ def save_checkpoint(algorithm: Saveable, folder: Path) -> Path:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint below ``folder``, None if there is none."""
+    """The newest checkpoint below ``folder``, whole unless a disk has damaged it since; None if there is none."""
     checkpoints = _checkpoints(Path(folder).absolute())
     return checkpoints[-1] if checkpoints else None
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """What there is to go on from.
+
+    Attributes:
+        path: of the newest checkpoint that is whole.
+        damaged: what is wrong with each newer one, in words.
+    """
+
+    path: Path
+    damaged: tuple[str, ...] = ()
+
+
+def find_checkpoint(folder: Path) -> FoundCheckpoint | None:
+    """The newest checkpoint below ``folder`` that is as it was written; None if there is none at all.
+
+    Newer ones that are not are put aside under another name, the last of them for a person to look at.
+
+    Raises:
+        StorageError: there are checkpoints, and all are damaged; they stay where they are.
+    """
+    folder = Path(folder).absolute()
+    bad: list[Path] = []
+    reasons: list[str] = []
+    for path in reversed(_checkpoints(folder)):
+        try:
+            verify_checkpoint(path)
+        except StorageError as error:
+            bad.append(path)
+            reasons.append(str(error))
+            continue
+        _put_aside(bad)
+        return FoundCheckpoint(path, tuple(reasons))
+    if not reasons:
+        return None
+    raise StorageError(f"no checkpoint below {folder} is whole; put one back from a copy: {'; '.join(reasons)}")
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Compare each file with the sum that was written beside it. A checkpoint older than these sums passes.
+
+    Raises:
+        StorageError: a file is gone, cannot be read, or is not as it was written; names it.
+    """
+    try:
+        written = json.loads((path / SUMS_FILE).read_text())
+        for name, digest in written.items():
+            if _sum(path / name) != digest:
+                raise StorageError(f"checkpoint {path} is damaged: {name} is not as it was written")
+    except FileNotFoundError as error:
+        if Path(error.filename or "").name != SUMS_FILE:
+            raise StorageError(f"checkpoint {path} is damaged: {error.filename} is gone") from error
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise StorageError(f"checkpoint {path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
@@ -102,6 +166,31 @@ def _checkpoints(folder: Path) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _put_aside(damaged: list[Path]) -> None:
+    """Out of the way of the next checkpoints; a disk that damages many does not fill with them."""
+    if not damaged:
+        return
+    folder = damaged[0].parent
+    for before in folder.glob(f"{_DAMAGED}*"):
+        shutil.rmtree(before, ignore_errors=True)
+    for path in damaged[1:]:
+        shutil.rmtree(path, ignore_errors=True)
+    try:
+        damaged[0].rename(folder / f"{_DAMAGED}{damaged[0].name}")
+        sync_folder(folder)
+    except OSError as error:
+        raise StorageError(f"cannot put {damaged[0]} aside: {error.strerror}") from error
+
+
+def _sums(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): _sum(path) for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_tree(root: Path) -> None:

@@ -1,8 +1,7 @@
 """The keypoint learner: trains on labels and stream, publishes versions, and keeps following what the cells see."""
 
-import io
 import math
-import pickle
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from learners.keypoint.evaluation import KeypointMetrics, evaluate
 from learners.keypoint.fresh import fresh_runs
 from learners.keypoint.overseer import Decision, Overseer
 from learners.keypoint.promotion import label_free, objections
+from learners.keypoint.state_file import DAMAGED, load_state, save_state, why_damaged
 from learners.keypoint.trainer import KeypointTrainer, StepReport
-from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
 from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector
 from s3k_dist.keypoints.network import NetworkConfig
@@ -25,19 +24,8 @@ from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
 REMEMBERED_VERSIONS = 8
+VERIFY_EVERY_S = 10.0  # the served version: who is begun anew has to load it
 FOLLOW_FRAMES = 64  # new frames taken between two steps: bounds how long a step can be held up
-# What torch.load and load_state_dict raise on a torn or foreign file.
-DAMAGED = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True)
@@ -107,6 +95,7 @@ class KeypointLearner:
         self._held_out_of: dict[int, KeypointMetrics] = {}
         self._report: StepReport | None = None
         self._news: list[str] = []
+        self._verified_s = -math.inf
 
     def advance(self, steps: int) -> LearnerStatus:
         """Train for ``steps``; from the configured number on, publish a version every ``publish_every`` steps."""
@@ -118,6 +107,8 @@ class KeypointLearner:
             done = self._trainer.steps
             if done >= config.steps and (done - config.steps) % config.publish_every == 0:
                 self.publish()
+        if time.monotonic() - self._verified_s > VERIFY_EVERY_S:
+            self._withdraw_damaged()
         self._heed(self._overseer.look())
         return self.status()
 
@@ -133,15 +124,7 @@ class KeypointLearner:
             self._heed(self._overseer.settle())
         elif (canary := self._registry.canary()) is not None:
             return self._registry.current() or canary.version
-        metrics = self.measure()
-        weights = self._weights()
-        # On the frames that noise_px is from: the model was not trained on them.
-        calibration = calibrate(KeypointDetector(self._network, weights, noise_px=metrics.noise_px), self._held_out)
-        measured = _measured(metrics) | calibration
-        version = self._registry.publish(
-            weights, ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=measured)
-        )
-        self._held_out_of[version] = metrics
+        version = self._publish_candidate()
         current = self._registry.current()
         against = [] if current is None else self._objections(version, current)
         if against:
@@ -154,6 +137,18 @@ class KeypointLearner:
             self._registry.promote(version)
             self._heed(Decision("promoted", version))
         return self._registry.current() or version
+
+    def _publish_candidate(self) -> int:
+        metrics = self.measure()
+        weights = self._weights()
+        # On the frames that noise_px is from: the model was not trained on them.
+        calibration = calibrate(KeypointDetector(self._network, weights, noise_px=metrics.noise_px), self._held_out)
+        measured = _measured(metrics) | calibration
+        version = self._registry.publish(
+            weights, ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=measured)
+        )
+        self._held_out_of[version] = metrics
+        return version
 
     def measure(self) -> KeypointMetrics:
         """Judge the teacher on the held-out frames."""
@@ -182,23 +177,21 @@ class KeypointLearner:
         Raises:
             StorageError: it cannot be written.
         """
-        data = io.BytesIO()
         state = {
             "trainer": self._trainer.state_dict(),
             "pool": self._pool.state_dict(),
             "counts": [self._taken, self._rejected, self._rolled_back],
         }
-        torch.save(state, data)
-        write_atomic(path, data.getvalue())
+        save_state(path, state)
 
     def restore(self, path: Path) -> None:
         """Go on from :meth:`save`, with the promoted version as the one to beat.
 
         Raises:
-            StorageError: the file is damaged, or the promoted version is.
+            StorageError: the file is damaged, or the promoted version is and there is no other.
         """
         try:
-            state = torch.load(path, weights_only=True)
+            state = load_state(path)
             if "trainer" in state:
                 self._pool.load_state_dict(state["pool"], self._reader)
                 self._taken, self._rejected, self._rolled_back = map(int, state["counts"])
@@ -207,11 +200,52 @@ class KeypointLearner:
             self._trainer.load_state_dict(training)
             self._recovered = int(training["entry"]["recoveries"])
         except DAMAGED as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise StorageError(f"{path} is not the state of a keypoint trainer: {reason}") from error
+            raise StorageError(f"{path} is not the state of a keypoint trainer: {why_damaged(error)}") from error
+        self._judge_served()
+
+    def begin_from_served(self) -> None:
+        """Train on from the promoted weights, for want of a state to :meth:`restore`; from nothing if there are none.
+
+        Raises:
+            StorageError: the promoted version is damaged, and so are those before it.
+        """
+        self._judge_served()
+        self._restart_from_served()
+
+    def tell(self, news: str) -> None:
+        """Pass something on to a person with the next status."""
+        self._news.append(news)
+
+    def _judge_served(self) -> None:
+        self._withdraw_damaged()
         current = self._registry.current()
         if current is not None:
             self._metrics = self._metrics_of(current)
+
+    def _withdraw_damaged(self) -> None:
+        """Where the promoted version cannot be read any more, let the one before serve again, or else what is trained.
+
+        Raises:
+            StorageError: there is no other.
+        """
+        self._verified_s = time.monotonic()
+        current = self._registry.current()
+        if current is None:
+            return
+        try:
+            self._registry.verify(current)
+            return
+        except StorageError as error:
+            reason = str(error)
+        try:
+            serves = self._registry.roll_back(reason, withdraw=current)
+        except StorageError:  # there was none before, or that one is damaged too
+            if self._trainer.steps < self._config.steps:
+                raise
+            serves = self._publish_candidate()
+            self._registry.promote(serves)
+        self._rolled_back += 1
+        self._news.append(f"keypoint model {serves} serves in place of {current}: {reason}")
 
     def _objections(self, candidate: int, served: int) -> list[str]:
         """What speaks against a candidate: held-out labels first, then fresh frames of the stream."""

@@ -42,6 +42,7 @@ def test_alarms_and_findings_are_shown_logged_and_counted(tmp_path: Path) -> Non
         session.note_drift("cell1", DriftReport((), finding(0.008), 1, {"residual": 2.0}), 30)
         session.note_drift("cell1", DriftReport((), finding(0.010), 1, {"residual": 2.0}), 40)
         session.note_drift("cell1", DriftReport((event("over"),), NotMoved("all agree"), 0, {}), 50)
+        session.close()
     shown = output.getvalue()
     assert "drift: cell1, camera cam2: residual 6.00 px, was 0.50 px, since 5 s" in shown
     assert "cell1: camera cam2 has moved by 10.0 mm" in shown

@@ -1,99 +1,174 @@
-"""One run, and every kind of its processes killed and stopped in turn: the others go on, and it comes back."""
+"""One run, and each fault tried on it: the others go on, what failed comes back, nothing acknowledged is lost."""
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from deploy.fleet.part import Part, State
-from deploy.fleet.status import read_status
-from s3k_dist.errors import StorageError
-from s3k_dist.stream.reader import StreamReader
+from deploy.cli import main
+from deploy.fleet.part import State
+from experiments.soak.damage import (
+    damage_checkpoint,
+    damage_served_weights,
+    damage_shard,
+    damage_trainer,
+    fill_disk,
+    free_disk,
+)
+from experiments.soak.run import Parts, done, gone
+from s3k_dist.labels.store import load_labels
+from tests.faults.conftest import PATIENCE_S, Tried
 
-BEGINS_S, BACK_S, ENDS_S = 200.0, 120.0, 40.0  # a busy machine's patience; on an idle one it is back within 20 s
+pytestmark = pytest.mark.timeout(2 * PATIENCE_S)
 
-pytestmark = pytest.mark.timeout(BEGINS_S + BACK_S)
-
-
-class Run:
-    """A run that goes on for as long as it is let."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        arguments = ["run", "--preset", "smoke", "--out", str(root), "--set", "policy.env_steps=1000000"]
-        arguments += ["--set", "service.replicas=2", "--set", "policy.checkpoint_s=2"]
-        with (root.parent / "log").open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.cli", *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-
-    def parts(self) -> dict[str, Part]:
-        return {part.name: part for part in read_status(self.root).parts}
-
-    def until(self, condition: Callable[[dict[str, Part]], bool], timeout_s: float = BACK_S) -> dict[str, Part]:
-        end = time.monotonic() + timeout_s
-        while True:
-            assert self.process.poll() is None, (self.root.parent / "log").read_text()
-            with suppress(StorageError):
-                if condition(parts := self.parts()):
-                    return parts
-            assert time.monotonic() < end, f"it did not come to that: {self.parts()}"
-            time.sleep(0.3)
-
-    def well(self) -> dict[str, Part]:
-        """Every part at work, with a process."""
-        return self.until(lambda parts: all(part.state is State.RUNNING and part.pid for part in parts.values()))
+KINDS = ("cell0", "service1", "keypoints", "policy")  # one of each
 
 
-def done(part: Part) -> float:
-    """What a part has done, growing as long as it works."""
-    name = {"cell": "episodes", "policy": "steps", "keypoints": "steps", "service": "frames/s"}[part.kind]
-    return float(part.figures.get(name, 0.0))
+def until_begun_anew(tried: Tried, before: Parts, *names: str) -> None:
+    """These parts are begun anew, and no other is."""
+    tried.run.until(lambda parts: all(parts[name].restarts > before[name].restarts for name in names), f"{names} fail")
+    after = tried.run.until_well()
+    assert all(part.restarts == before[other].restarts for other, part in after.items() if other not in names)
+    for name in names:
+        assert after[name].pid != before[name].pid
+        assert gone_pid(before[name].pid), f"the old process of {name} is still there"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    run = Run(tmp_path_factory.mktemp("faults") / "run")
+def gone_pid(pid: int) -> bool:
     try:
-        run.until(lambda parts: done(parts["policy"]) > 30, BEGINS_S)
-        yield run
-        run.process.send_signal(signal.SIGINT)
-        assert run.process.wait(ENDS_S) == 130
+        return gone(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_one_process_killed_stops_no_other(tried: Tried) -> None:
+    before = tried.run.until_well()
+    tried.ledger.note()
+    os.kill(before["cell0"].pid, signal.SIGKILL)
+    until_begun_anew(tried, before, "cell0")
+    assert tried.ledger.lost() == []
+
+
+def damaged_weights(tried: Tried) -> str:
+    version = damage_served_weights(tried.run.root, tried.ledger)
+    return f"in place of {version}: version {version} in "
+
+
+def damaged_checkpoint(tried: Tried) -> str:
+    return f"{damage_checkpoint(tried.run.root)} is damaged: replay.npz is not as it was written; checkpoint-"
+
+
+def damaged_state(tried: Tried) -> str:
+    damage_trainer(tried.run.root)
+    return "the keypoint learner begins from the promoted weights"
+
+
+def damaged_shard(tried: Tried) -> str:
+    labelled = load_labels(tried.run.root / "labels.json").labels[0].frame
+    assert labelled in damage_shard(tried.run.root, labelled, tried.ledger)
+    return f"a label is not used: frame {labelled}: "
+
+
+@pytest.mark.parametrize(
+    ("name", "damages"),
+    [
+        ("service1", (damaged_weights,)),
+        ("policy", (damaged_checkpoint,)),
+        ("keypoints", (damaged_state, damaged_shard)),
+    ],
+)
+def test_one_killed_whose_files_are_damaged_does_without_them_and_stops_no_other(
+    name: str, damages: tuple[Callable[[Tried], str], ...], tried: Tried
+) -> None:
+    before = tried.run.until_well()
+    tried.ledger.note()
+    os.kill(before[name].pid, signal.SIGSTOP)  # it would write another one in the place of what is damaged
+    said = [damage(tried) for damage in damages]
+    os.kill(before[name].pid, signal.SIGKILL)
+    until_begun_anew(tried, before, name)
+    for text in said:
+        until_said(tried, text)
+    assert tried.ledger.lost() == []
+
+
+def test_processes_that_hang_are_begun_anew_while_the_others_go_on(tried: Tried) -> None:
+    before = tried.run.until_well()
+    tried.ledger.note()
+    for name in KINDS:
+        os.kill(before[name].pid, signal.SIGSTOP)
+    # A cell, a replica and no learner are left: enough for robots to go on.
+    tried.run.until(lambda parts: done(parts["cell1"]) > done(before["cell1"]) + 2, "the other cell goes on")
+    until_begun_anew(tried, before, *KINDS)
+    assert tried.ledger.lost() == []
+
+
+def test_a_cell_comes_and_goes_with_its_node(tried: Tried, tmp_path: Path) -> None:
+    before = tried.run.until_well()
+    (tmp_path / "bench.yaml").write_text("cell: bench\nresource: arm\n")
+    assert main(["cells", "add", str(tmp_path / "bench.yaml"), "--run", str(tried.run.root)]) == 0
+    tried.run.until(lambda parts: "bench" in parts and parts["bench"].state is State.WAITING, "it waits for its node")
+    node = tried.nodes.add("arm")
+    tried.run.until(lambda parts: done(parts["bench"]) > 0, "the new cell contributes")
+    tried.ledger.note()
+    assert any(name.startswith("bench/") for name in tried.ledger.frames)
+    tried.nodes.kill(node)
+    tried.run.until(lambda parts: parts["bench"].restarts > 0, "its loss is noticed")
+    tried.run.until(lambda parts: parts["bench"].state is State.WAITING, "it waits for its node again")
+    tried.run.until(
+        lambda parts: all(done(parts[name]) > done(before[name]) for name in ("cell0", "cell1")), "the others go on"
+    )
+    node = tried.nodes.add("arm")
+    after = tried.run.until_well()
+    assert after["bench"].state is State.RUNNING
+    assert all(part.restarts == before[name].restarts for name, part in after.items() if name != "bench")
+    assert main(["cells", "remove", "bench", "--run", str(tried.run.root)]) == 0
+    tried.run.until(lambda parts: "bench" not in parts, "it is drained and forgotten")
+    tried.nodes.kill(node)
+    assert tried.ledger.lost() == []
+
+
+def test_a_full_disk_costs_nothing_acknowledged_and_all_goes_on_when_there_is_room(tried: Tried) -> None:
+    before = tried.run.until_well()
+    tried.ledger.note()
+    processes = tried.run.processes()
+    # The supervisor still has room for what it says here.
+    room = (tried.run.root / "metrics.jsonl").stat().st_size
+    for name, process in processes.items():
+        fill_disk(process, room if name == "supervisor" else 0)
+    try:
+        for line in ("metrics.jsonl: File too large", "policy is not saved: cannot write", "cell0: cannot write"):
+            until_said(tried, line)
     finally:
-        if run.process.poll() is None:
-            for child in psutil.Process(run.process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    child.kill()
-            run.process.kill()
+        for process in processes.values():
+            free_disk(process)
+    after = tried.run.until_well()
+    assert {name: part.pid for name, part in after.items()} == {name: part.pid for name, part in before.items()}
+    assert tried.ledger.lost() == []
 
 
-def frames(root: Path) -> set[str]:
-    reader = StreamReader(root / "stream")
-    reader.refresh()
-    return set(reader.frame_ids())
+def test_a_killed_run_leaves_no_process_and_goes_on_with_all_it_had(tried: Tried) -> None:
+    run = tried.run
+    run.until_well()
+    tried.ledger.note()
+    processes, steps = run.processes(), done(run.parts()["policy"])
+    run.kill()
+    _, left = psutil.wait_procs(processes.values(), timeout=PATIENCE_S)
+    assert all(gone(process) for process in left), left
+    run.resume()
+    parts = run.until_well()
+    assert tried.ledger.lost(all_frames=True) == []
+    assert "Traceback" not in run.log.read_text()
+    run.until(lambda parts: done(parts["policy"]) >= steps, "no step is lost, or they are made up for")
+    assert parts.keys() == {"cell0", "cell1", "service0", "service1", "keypoints", "policy"}
+    assert run.end() == 130
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("name", ["cell0", "service1", "keypoints", "policy"])
-def test_one_process_lost_stops_no_other_and_loses_no_frame(name: str, sent: signal.Signals, run: Run) -> None:
-    before, kept = run.well(), frames(run.root)
-    os.kill(before[name].pid, sent)
-    gone = run.until(lambda parts: parts[name].restarts > before[name].restarts)
-    assert all(part.restarts == before[other].restarts for other, part in gone.items() if other != name)
-    after = run.well()
-    assert after[name].pid != before[name].pid
-    assert not psutil.pid_exists(before[name].pid) or psutil.Process(before[name].pid).status() == "zombie"
-    run.until(lambda parts: all(done(part) > 0 for part in parts.values()))
-    cells = {part.name: done(part) for part in run.parts().values() if part.kind == "cell"}
-    run.until(lambda parts: all(done(parts[cell]) > episodes for cell, episodes in cells.items()))
-    assert kept <= frames(run.root), "a frame of the stream is gone"
+def until_said(tried: Tried, text: str) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while text not in " ".join(tried.run.log.read_text().split()):
+        assert time.monotonic() < end_s, f"{text!r} is never said: {tried.run.log.read_text()[-3000:]}"
+        time.sleep(0.3)

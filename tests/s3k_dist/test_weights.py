@@ -169,6 +169,21 @@ def test_a_damaged_version_says_what_else_there_is(
     assert registry.current() == 1
 
 
+def test_a_roll_back_passes_over_what_is_damaged(registry: WeightsRegistry) -> None:
+    for _ in range(3):
+        registry.promote(registry.publish(some_weights(), MANIFEST))
+    (registry.root / "v000002" / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(StorageError, match=r"version 2 .* is damaged"):
+        registry.verify(2)
+    registry.verify(1)
+    assert registry.roll_back() == 1
+    registry.promote(3)
+    (registry.root / "v000001" / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(StorageError, match=r"version 1 .* is damaged"):
+        registry.roll_back()
+    assert registry.current() == 3
+
+
 def test_a_damaged_pointer_is_named(registry: WeightsRegistry) -> None:
     registry.promote(registry.publish(some_weights(), MANIFEST))
     (registry.root / "promoted.json").write_text(json.dumps({"current": "newest"}))

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.fleet.learner_drivers import MAX_FAILURES_IN_A_ROW, KeypointDriver, PolicyDriver, ReplicaDriver
 from deploy.fleet.part import State
-from deploy.refresh import RefreshStatus
+from deploy.refresh import RefreshStatus, ReplayAwayError
 from deploy.topology import ProcessDiedError
 from s3k_dist.errors import S3KError, StorageError
 from tests.deploy.fleet.conftest import Clock, FakeHost, HandCalls, Said
@@ -80,6 +80,22 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_at_once(policy: PolicyDrive
         calls.answer("policy", StorageError("saved with other networks"))
 
 
+@pytest.mark.parametrize("kind", ["policy", "keypoints"])
+def test_a_learner_that_finds_no_room_to_save_goes_on_and_says_so(
+    kind: str, policy: PolicyDriver, keypoints: KeypointDriver, calls: HandCalls, clock: Clock, said: Said
+) -> None:
+    driver = policy if kind == "policy" else keypoints
+    driver.turn()
+    calls.answer(kind, seen(0))
+    clock.now_s += 61
+    calls.answer(kind, PROGRESS if kind == "policy" else RefreshStatus())
+    assert calls.last == f"{kind}#1.save"
+    calls.answer(kind, StorageError("cannot write it: No space left on device"))
+    assert calls.last == f"{kind}#1.advance"
+    assert (driver.part.state, driver.part.restarts) == (State.RUNNING, 0)
+    assert said == [f"{kind} is not saved: cannot write it: No space left on device"]
+
+
 def test_features_are_refreshed_after_each_promotion_between_steps_of_training(
     keypoints: KeypointDriver, calls: HandCalls, said: Said
 ) -> None:
@@ -103,6 +119,19 @@ def test_features_are_refreshed_after_each_promotion_between_steps_of_training(
     assert said == ["8 stored episodes have the features of model 2, 1 could not be"]
 
 
+def test_while_the_policy_learner_is_away_the_keypoint_learner_trains_on(
+    keypoints: KeypointDriver, calls: HandCalls
+) -> None:
+    keypoints.turn()
+    calls.answer("keypoints", seen(1))
+    for _ in range(2):
+        assert calls.last == "keypoints#1.refresh"
+        calls.answer("keypoints", ReplayAwayError("the policy learner does not answer"))
+        assert calls.last == "keypoints#1.advance"
+        calls.answer("keypoints", seen(1))
+    assert (keypoints.part.state, keypoints.part.restarts, keypoints.part.last_error) == (State.RUNNING, 0, "")
+
+
 def test_a_keypoint_learner_that_dies_is_begun_anew(
     keypoints: KeypointDriver, host: FakeHost, calls: HandCalls, clock: Clock
 ) -> None:
@@ -113,6 +142,16 @@ def test_a_keypoint_learner_that_dies_is_begun_anew(
     clock.now_s += 1
     keypoints.turn()
     assert calls.last == "keypoints#2.status"
+
+
+def test_what_a_keypoint_learner_finds_when_it_begins_is_passed_on(
+    host: FakeHost, calls: HandCalls, said: Said
+) -> None:
+    taken: list[Any] = []
+    keypoints = KeypointDriver(host, calls, said, taken.append, True, 60.0)  # type: ignore[arg-type]
+    keypoints.turn()
+    calls.answer("keypoints", seen(1))
+    assert [status.version for status in taken] == [1]
 
 
 def test_a_keypoint_learner_is_saved_at_times(keypoints: KeypointDriver, calls: HandCalls, clock: Clock) -> None:

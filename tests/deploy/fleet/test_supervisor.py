@@ -49,6 +49,7 @@ def supervisor(
         folder=RunFolder(tmp_path),
         topology=host,
         log=SimpleNamespace(add=lambda *values: None),
+        problems=(),
         view=view,
         latencies_ms=[],
         keep=lambda stage, kept: None,

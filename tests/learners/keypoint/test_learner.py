@@ -155,7 +155,60 @@ def test_a_restored_learner_has_the_served_version_to_beat(
     assert registry.current() == 3
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "cut", "list", "foreign", "other network"])
+def flip(path: Path) -> None:
+    """One bit of a file, in its middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_where_the_served_version_is_damaged_the_one_before_serves_again(
+    folder: Path, network: NetworkConfig, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "VERIFY_EVERY_S", 0.0)
+    medians(monkeypatch, 2.0, 1.0, 9.0)
+    registry, learner = WeightsRegistry(folder / "models"), make(folder, network, scenes)
+    assert learner.advance(6).version == 2
+    flip(folder / "models" / "v000002" / "weights.safetensors")
+    status = learner.advance(1)
+    assert (status.version, status.rolled_back, registry.current()) == (1, 1, 1)
+    (news,) = status.news
+    assert news.startswith("keypoint model 1 serves in place of 2: version 2 in ")
+    assert "does not match the sha256" in news
+    assert learner.advance(1).rejected == 1, "it is the version before that a candidate has to beat now"
+
+
+def test_where_no_whole_version_is_left_what_is_trained_serves(
+    folder: Path, network: NetworkConfig, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, learner = WeightsRegistry(folder / "models"), make(folder, network, scenes)
+    learner.advance(4)
+    learner.save(folder / "trainer.pt")
+    flip(folder / "models" / "v000001" / "weights.safetensors")
+    back = make(folder, network, scenes)
+    back.restore(folder / "trainer.pt")
+    assert registry.current() == 2
+    assert back.status().version == 2
+    flip(folder / "models" / "v000002" / "weights.safetensors")
+    with pytest.raises(StorageError, match=r"version 1 in .* is damaged"):
+        make(folder, network, scenes).begin_from_served()
+
+
+def test_without_a_state_it_begins_from_the_served_weights(
+    folder: Path, network: NetworkConfig, scenes: Scenes
+) -> None:
+    make(folder, network, scenes).advance(4)
+    served, _ = WeightsRegistry(folder / "models").load(1)
+    learner = make(folder, network, scenes, seed=1)
+    learner.begin_from_served()
+    status = learner.status()
+    assert (status.steps, status.version) == (0, 1)
+    assert status.metrics is not None
+    for name, value in learner._weights().items():
+        assert torch.equal(value, served[name]), name
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "cut", "bit", "list", "foreign", "other network"])
 def test_a_damaged_state_is_named(folder: Path, network: NetworkConfig, scenes: Scenes, damage: str) -> None:
     path = folder / "trainer.pt"
     make(folder, network, scenes).save(path)
@@ -168,6 +221,8 @@ def test_a_damaged_state_is_named(folder: Path, network: NetworkConfig, scenes: 
             path.write_bytes(b"garbage" * 100)
         case "cut":
             path.write_bytes(path.read_bytes()[:-2000])
+        case "bit":
+            flip(path)
         case "list":
             torch.save([1, 2, 3], path)
         case "foreign":
