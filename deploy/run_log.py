@@ -65,6 +65,11 @@ class RunLog:
         self._began_s = time.monotonic() - past_s
         self._tensorboard = _TensorBoard(folder / TENSORBOARD_FOLDER)
 
+    @property
+    def t_s(self) -> float:
+        """Seconds since the run began, pauses between stop and resume not counted."""
+        return time.monotonic() - self._began_s
+
     def add(self, series: str, value: float, step: int | None = None) -> None:
         """Log one scalar.
 
@@ -80,7 +85,7 @@ class RunLog:
         with self._lock:
             if self._file.closed:
                 raise StorageError(f"the log {self._path} is closed")
-            t_s = time.monotonic() - self._began_s
+            t_s = self.t_s
             kept = value if math.isfinite(value) else None
             entry = {"t_s": round(t_s, 3), "series": series, "value": kept, "step": step}
             try:
