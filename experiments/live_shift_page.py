@@ -40,11 +40,12 @@ def write_page(preset: str, plan: ShiftPlan, runs: Mapping[str, ShiftRun], missi
         f"{machine['cpu']}, {machine['cores']} cores; {minutes[0]:.0f} to {minutes[-1]:.0f} minutes a run."
         + (f" Not run: {', '.join(missing)}." if missing else ""),
         f"One cell, level `{plan.level}`, {labelled} labelled frames, and no label added. Every "
-        f"{plan.interval_frames:,} frames of the cell ({interval_min:.0f} minutes at 4 Hz) the scene changes, on top of what it was: "
-        f"{'; '.join(text for text, _ in plan.changes)}. `adapting` follows the stream; `frozen` keeps the first "
-        "keypoint model (`keypoints.follow_stream=false`). Both learn their policy, and share recordings, labels and "
-        "first model. Errors are distances from the simulator's truth, over all keypoints of all frames that the agent "
-        f"visits, {plan.window_frames} frames at a time ({window_min:.1f} minutes); success is by truth, too.",
+        f"{plan.interval_frames:,} frames of the cell ({interval_min:.0f} minutes at 4 Hz) the scene changes, on top "
+        f"of what it was: {'; '.join(text for text, _ in plan.changes)}. `adapting` follows the stream; `frozen` keeps "
+        "the first keypoint model (`keypoints.follow_stream=false`). Both learn their policy, and share recordings, "
+        "labels and first model. Errors are distances from the simulator's truth, over all keypoints of all frames "
+        f"that the agent visits, {plan.window_frames} frames at a time ({window_min:.1f} minutes); success is by "
+        "truth, too.",
         draw_changes(
             f"live_shift_{preset}_scenes",
             plan.changes,
@@ -217,8 +218,8 @@ def _camera(plan: ShiftPlan, ways: Mapping[str, Sequence[ShiftRun]]) -> list[str
     return [
         "## The moved camera",
         f"`{moved.camera}` moves by {true_mm:.1f} mm and does not turn; its calibration stays as it was. Nothing puts "
-        "it right: a person would ([continual.md](../continual.md)). Off by: length of the difference between the motion "
-        "found last and the true one.",
+        "it right: a person would ([continual.md](../continual.md)). Off by: length of the difference between the "
+        "motion found last and the true one.",
         table(header, rows),
     ]
 
