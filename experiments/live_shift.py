@@ -5,6 +5,7 @@ python -m experiments.live_shift --list                 # the runs, done or not
 python -m experiments.live_shift --curve NAME           # one
 python -m experiments.live_shift --slice-min 60         # as much as fits; the same command goes on
 python -m experiments.live_shift --page                 # docs/experiments/live_shift.md from what is there
+python -m experiments.live_shift --scenes               # what the changes look like
 
 The runs of a seed share recordings, labels and the first keypoint model. Then each trains a policy; other light and
 distractors come, then another texture of everything, then one camera is moved by 10 mm. No label is added. Some 15 to
@@ -24,7 +25,7 @@ from deploy.interrupt import INTERRUPTED
 from deploy.run_folder import RunFolder
 from experiments import shared_start
 from experiments.live_shift_figures import ShiftPlan, ShiftRun
-from experiments.live_shift_page import PAGE, write_page
+from experiments.live_shift_page import draw_scenes, write_page
 from experiments.run_course import read_course
 from experiments.shared_start import Start, finished
 from s3k_dist.errors import S3KError, StorageError
@@ -94,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in every:
                 print(f"{'done' if finished(root / name) else 'open'}  {name}")
             return 0
+        if options.scenes:
+            print(f"drew {draw_scenes(options.preset, setting.plan)}")
+            return 0
         if not options.page:
             ends_s = None if options.slice_min is None else time.monotonic() + 60 * options.slice_min
             for name in options.curve or every:
@@ -101,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     break
         runs = {name: _read(*every[name], root, setting) for name in every if finished(root / name)}
         if runs:
-            write_page(options.preset, setting.plan, runs, [name for name in every if name not in runs])
-            print(f"wrote {PAGE}")
+            page = write_page(options.preset, setting.plan, runs, [name for name in every if name not in runs])
+            print(f"wrote {page}")
     except S3KError as error:
         print(f"live_shift: {error}", file=sys.stderr)
         return 1
@@ -118,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--curve", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
     parser.add_argument("--list", action="store_true", help="name the curves, and which are done")
     parser.add_argument("--page", action="store_true", help="train nothing; write the page from what is done")
+    parser.add_argument("--scenes", action="store_true", help="train nothing; draw what the changes look like")
     parser.add_argument("--slice-min", type=float, default=None, metavar="M", help="stop after so long; resumable")
     parser.add_argument("--out", type=Path, default=Path("runs/experiments/live_shift"), help="default: %(default)s")
     return parser

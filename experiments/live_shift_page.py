@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.live_shift_figures import NamedCamera, ShiftPlan, ShiftRun, by_way, moving_change, seconds
-from experiments.pages import SERIES, save, table
+from experiments.pages import SERIES, page_of, save, table
 from experiments.run_course import windows
 from experiments.scene_pictures import draw_changes
 from s3k_dist.atomic import write_atomic
@@ -20,14 +21,17 @@ COLOURS = {"adapting": SERIES[0], "frozen": SERIES[1]}
 POINTS = 400
 
 
-def write_page(preset: str, plan: ShiftPlan, runs: Mapping[str, ShiftRun], missing: Sequence[str]) -> None:
-    """Draw the pictures and write ``docs/experiments/live_shift.md``.
+def write_page(preset: str, plan: ShiftPlan, runs: Mapping[str, ShiftRun], missing: Sequence[str]) -> Path:
+    """Draw the pictures and write the page.
 
     Args:
         preset: of the experiment.
         plan: of the changes.
         runs: finished ones by name, at least one.
         missing: names of those that are not done.
+
+    Returns:
+        Where it is.
     """
     ways = by_way(list(runs.values()))
     summary = next(iter(runs.values())).summary
@@ -46,13 +50,7 @@ def write_page(preset: str, plan: ShiftPlan, runs: Mapping[str, ShiftRun], missi
         "labels and first model. Errors are distances from the simulator's truth, over all keypoints of all frames "
         f"that the agent visits, {plan.window_frames} frames at a time ({window_min:.1f} minutes); success is by "
         "truth, too.",
-        draw_changes(
-            f"live_shift_{preset}_scenes",
-            plan.changes,
-            scene_seed=plan.scene_seed,
-            level=plan.level,
-            image_px=plan.image_px,
-        ),
+        draw_scenes(preset, plan),
         "## What was to be shown",
         _goals(plan, ways),
         "## Over time",
@@ -66,8 +64,16 @@ def write_page(preset: str, plan: ShiftPlan, runs: Mapping[str, ShiftRun], missi
         "faster; `on`: an alarm was on already when the change came, and no further one began.",
         *_camera(plan, ways),
     ]
-    make_folder(PAGE.parent)
-    write_atomic(PAGE, ("\n\n".join(parts) + "\n").encode())
+    page = page_of(PAGE, preset)
+    make_folder(page.parent)
+    write_atomic(page, ("\n\n".join(parts) + "\n").encode())
+    return page
+
+
+def draw_scenes(preset: str, plan: ShiftPlan) -> str:
+    """Draw what the changes look like; returns the Markdown that shows it."""
+    name = f"live_shift_{preset}_scenes"
+    return draw_changes(name, plan.changes, scene_seed=plan.scene_seed, level=plan.level, image_px=plan.image_px)
 
 
 def _goals(plan: ShiftPlan, ways: Mapping[str, Sequence[ShiftRun]]) -> str:
@@ -115,7 +121,12 @@ def _figure(preset: str, plan: ShiftPlan, ways: Mapping[str, Sequence[ShiftRun]]
         at = np.linspace(_minutes(of_way[0], of_way[0].recorded + plan.window_frames), end_min, POINTS)
         median, p95, rate = np.stack([_curves(run, at) for run in of_way], axis=1)
         error.fill_between(at, median.min(0), median.max(0), color=colour, alpha=0.18, linewidth=0)
-        error.plot(at, np.median(median, axis=0), color=colour, label=f"{way}, {len(of_way)} seeds")
+        error.plot(
+            at,
+            np.median(median, axis=0),
+            color=colour,
+            label=f"{way}, {len(of_way)} seed{'s' if len(of_way) > 1 else ''}",
+        )
         error.plot(at, np.median(p95, axis=0), "--", color=colour, linewidth=1)
         success.fill_between(at, 100 * rate.min(0), 100 * rate.max(0), color=colour, alpha=0.18, linewidth=0)
         success.plot(at, 100 * np.median(rate, axis=0), color=colour)
@@ -123,8 +134,9 @@ def _figure(preset: str, plan: ShiftPlan, ways: Mapping[str, Sequence[ShiftRun]]
         colour = COLOURS[run.way]
         minutes = [_minutes(run, sequence) for sequence in run.course.alarms()]
         alarms.plot(minutes, [row] * len(minutes), "|", color=colour, markersize=9)
+        # Dots, not a line: while a version is on trial, episodes take turns.
         at = _minutes(run, run.course.sequence[run.course.ends])
-        versions.step(at, run.course.model_version, where="post", color=colour, linewidth=1)
+        versions.plot(at, run.course.model_version, ".", color=colour, markersize=2)
     for plot in plots:
         plot.spines[["top", "right"]].set_visible(False)
         plot.grid(color="#e6e2da", linewidth=0.8)
@@ -133,10 +145,11 @@ def _figure(preset: str, plan: ShiftPlan, ways: Mapping[str, Sequence[ShiftRun]]
             plot.axvline(seconds((1 + number) * plan.interval_frames) / 60, color="#666b75", lw=1, ls=":")
     error.set(ylabel="error, mm", yscale="log", xlim=(0, end_min))
     error.legend(frameon=False)
-    success.set(ylabel="success, %", ylim=(0, 102))
+    success.set(ylabel="success, %", ylim=(-3, 103))
     alarms.set(ylabel="alarms begin", ylim=(-0.7, len(every) - 0.3))
     alarms.set_yticks(range(len(every)), [f"{run.way} {run.seed}" for run in every], size=7)
-    versions.set(ylabel="version", xlabel="minutes of the cell at 4 Hz")
+    versions.yaxis.set_major_locator(MaxNLocator(integer=True))
+    versions.set(ylabel="model of each episode", xlabel="minutes of the cell at 4 Hz")
     _steps_above(error, every[0])
     return save(figure, f"live_shift_{preset}")
 

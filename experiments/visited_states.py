@@ -22,7 +22,7 @@ import numpy as np
 from deploy.interrupt import INTERRUPTED
 from deploy.run_folder import RunFolder
 from experiments import shared_start
-from experiments.pages import SERIES, axes, save, table
+from experiments.pages import SERIES, axes, page_of, save, table
 from experiments.run_course import RunCourse, read_course, windows
 from experiments.shared_start import Start, finished
 from s3k_dist.atomic import write_atomic
@@ -85,9 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folders = {way: [folder for folder in of_way if finished(folder)] for way, of_way in folders.items()}
         runs = {way: [_read(folder) for folder in of_way] for way, of_way in folders.items() if of_way}
         if runs:
-            make_folder(PAGE.parent)
-            write_atomic(PAGE, page(options.preset, runs, setting.window_frames).encode())
-            print(f"wrote {PAGE}")
+            path = page_of(PAGE, options.preset)
+            make_folder(path.parent)
+            write_atomic(path, page(options.preset, runs, setting.window_frames).encode())
+            print(f"wrote {path}")
     except S3KError as error:
         print(f"visited_states: {error}", file=sys.stderr)
         return 1

@@ -76,7 +76,7 @@ def test_both_ways_begin_alike_and_the_page_tells_them_apart(command: Command) -
     assert live_shift.main(["--preset", "smoke"]) == 0
     assert [words[0] for words in command.asked] == ["collect", "train", "run", "run"]
     assert "cells.count=1" in command.asked[0]
-    text = Path("docs/experiments/live_shift.md").read_text()
+    text = Path("docs/experiments/live_shift_smoke.md").read_text()
     goals = dict(re.findall(r"^\| (.*?) \| .* \| (yes|no|too short to say) \|$", text, re.MULTILINE))
     assert goals == {
         "the frozen model at least doubles its error at some change": "yes",
@@ -106,7 +106,7 @@ def test_both_ways_begin_alike_and_the_page_tells_them_apart(command: Command) -
 
 def test_one_run_alone_has_a_page_that_says_so(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert live_shift.main(["--preset", "smoke", "--curve", "frozen-seed0"]) == 0
-    assert "Not run: adapting-seed0." in Path("docs/experiments/live_shift.md").read_text()
+    assert "Not run: adapting-seed0." in Path("docs/experiments/live_shift_smoke.md").read_text()
     assert live_shift.main(["--preset", "smoke", "--list"]) == 0
     assert "open  adapting-seed0\ndone  frozen-seed0" in capsys.readouterr().out
     assert live_shift.main(["--preset", "smoke", "--curve", "thawed"]) == 1
