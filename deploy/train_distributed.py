@@ -39,6 +39,7 @@ from s3k_dist.weights import WeightsRegistry
 
 SAVE_EVERY_STEPS = 200  # all of them save together, so that a clock cannot decide
 COLLECTIVE_S = 600  # for which a worker waits for the others: the first one reads, judges and writes alone
+START_S = 300
 SCRATCH = ".ray_train"
 
 
@@ -134,6 +135,8 @@ def _save(trainer: KeypointTrainer, checkpoint: TrainingCheckpoint, first: bool)
 def _cluster() -> Iterator[None]:
     # Ray nices its workers by 15 unless told otherwise.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # Ray spells it so
+    # Ray gives workers a minute to start, which is too little for a machine that does something else besides.
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", f"{START_S}")
     ray.init(address=os.environ.get("RAY_ADDRESS") or "local", include_dashboard=False, logging_level="ERROR")
     try:
         yield
