@@ -6,9 +6,11 @@ the registry does, on a file system that all nodes see. The first one keeps the 
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import torch
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
+from deploy.live_view import LiveView
 from deploy.train_keypoints import (
     LOCK_NAME,
     LOCK_TIMEOUT_S,
@@ -30,6 +33,7 @@ from deploy.train_keypoints import (
     training_set,
 )
 from deploy.training_loop import require_finite
+from learners.keypoint.evaluation import KeypointMetrics
 from learners.keypoint.peers import Peers
 from learners.keypoint.trainer import KeypointTrainer
 from s3k_dist.errors import ConfigError, S3KError
@@ -40,6 +44,8 @@ from s3k_dist.weights import WeightsRegistry
 SAVE_EVERY_STEPS = 200  # all of them save together, so that a clock cannot decide
 COLLECTIVE_S = 600  # for which a worker waits for the others: the first one reads, judges and writes alone
 START_S = 300
+CALL_S = 10.0
+SHOW_S = 1.0
 SCRATCH = ".ray_train"
 
 
@@ -66,59 +72,105 @@ def train_on_workers(training: Training, out: Path, workers: int) -> int:
     training_set(training, copies=1 if os.environ.get("RAY_ADDRESS") else workers)
     make_folder(out)
     training, out = replace(training, data=training.data.absolute()), out.absolute()
-    with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S), _cluster():
-        offered = ray.cluster_resources()
-        on_gpus = offered.get("GPU", 0) >= workers
-        if offered.get("CPU", 0) < workers:
-            raise ConfigError(
-                f"{workers} workers ask for a core each, and there are {offered.get('CPU', 0):.0f}: take fewer, or set "
-                "RAY_ADDRESS to a larger cluster"
-            )
-        ray_trainer = TorchTrainer(
-            _work,
-            train_loop_config={"training": training, "out": out, "workers": workers},
-            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout_s=COLLECTIVE_S),
-            scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=on_gpus),
-            run_config=ray.train.RunConfig(name="keypoints", storage_path=str(out / SCRATCH)),
-        )
+    with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):
         try:
-            version, metrics = ray_trainer.fit().return_value
-        except ray.train.TrainingFailedError as error:
-            raise _cause(error) from error
+            with _cluster(), live_view(training) as view:
+                version, metrics = _fit(training, out, workers, view)
         finally:
             shutil.rmtree(out / SCRATCH, ignore_errors=True)
     print(trained(training, out, version, metrics))  # noqa: T201
     return 0
 
 
-def _work(settings: dict[str, Any]) -> Any:
+def _fit(training: Training, out: Path, workers: int, view: LiveView) -> tuple[int, KeypointMetrics | None]:
+    """Let the workers train, and show how far they are."""
+    offered = ray.cluster_resources()
+    cores, on_gpus = offered.get("CPU", 0), offered.get("GPU", 0) >= workers
+    if cores < workers:
+        raise ConfigError(
+            f"{workers} workers ask for a core each, and there are {cores:.0f}: take fewer, or set RAY_ADDRESS to a "
+            "larger cluster"
+        )
+    board = ray.remote(num_cpus=0)(Board).remote()
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"training": training, "out": out, "workers": workers, "board": board},
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout_s=COLLECTIVE_S),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=on_gpus),
+        run_config=ray.train.RunConfig(name="keypoints", storage_path=str(out / SCRATCH)),
+    )
+    ended: Future[Any] = Future()
+
+    def fit() -> None:
+        try:
+            ended.set_result(trainer.fit().return_value)
+        except Exception as error:  # noqa: BLE001  # for the main thread to raise
+            ended.set_exception(error)
+
+    # In the main thread Ray Train would take Ctrl-C for itself, and end the process as if all were done.
+    threading.Thread(target=fit, name="ray train", daemon=True).start()
+    running = ""
+    while not ended.done():
+        with suppress(ray.exceptions.GetTimeoutError):
+            phase, figures = ray.get(board.read.remote(), timeout=CALL_S)
+            if phase != running:
+                view.phase(phase)
+                running = phase
+            if figures:
+                view.progress(figures["step"] / training.steps)
+                view.update(**figures)
+        wait([ended], SHOW_S)
+    try:
+        version, metrics = ended.result()
+    except ray.train.TrainingFailedError as error:
+        raise _cause(error) from error
+    return version, metrics
+
+
+class Board:
+    """Where the first worker writes how far it is, for whoever started it to show."""
+
+    def __init__(self) -> None:
+        self._phase, self._figures = "", dict[str, float]()
+
+    def write(self, phase: str, figures: dict[str, float]) -> None:
+        """How far it is."""
+        self._phase, self._figures = phase, figures
+
+    def read(self) -> tuple[str, dict[str, float]]:
+        """Phase, empty before the first, and figures."""
+        return self._phase, self._figures
+
+
+def _work(settings: dict[str, Any]) -> tuple[int, KeypointMetrics | None] | None:
     """One worker's part; returns what the first one published."""
-    training, out = settings["training"], settings["out"]
+    training, out, board = settings["training"], settings["out"], settings["board"]
     peers = Peers.joined()
     first = peers.rank == 0
+    if first:
+        board.write.remote("read", {})
     data, device = training_set(training), get_device()
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
     labelled = data.labelled.to(device)
     trainer = KeypointTrainer(data.network, training.config(), labelled, seed=training.seed, peers=peers)
     checkpoint = TrainingCheckpoint(out / CHECKPOINT_NAME, data.identity | {"workers": settings["workers"]})
     checkpoint.restore(trainer)
-    with live_view(training, quiet=not first) as view:
-        view.phase("read")
-        unlabelled = data.unlabelled(view).to(device)
-        view.phase("train")
-        began_s, before = time.monotonic(), trainer.steps
-        while trainer.steps < training.steps:
-            figures = shown(trainer.step(unlabelled))
-            require_finite(trainer, figures)
-            view.progress(trainer.steps / training.steps)
-            rate = (trainer.steps - before) / (time.monotonic() - began_s)
-            view.update(step=trainer.steps, **figures, steps_per_s=rate)
-            if trainer.steps % SAVE_EVERY_STEPS == 0:
-                _save(trainer, checkpoint, first)
-        if not first:
-            return None
-        view.phase("judge")
-        published = publish(trainer, data.held_out, WeightsRegistry(out))
+    unlabelled = data.unlabelled(live_view(training, quiet=True)).to(device)
+    began_s, before, written_s = time.monotonic(), trainer.steps, 0.0
+    while trainer.steps < training.steps:
+        figures = shown(trainer.step(unlabelled))
+        require_finite(trainer, figures)
+        now_s = time.monotonic()
+        if first and now_s - written_s >= SHOW_S:
+            rate = (trainer.steps - before) / (now_s - began_s)
+            board.write.remote("train", {"step": float(trainer.steps), **figures, "steps_per_s": rate})
+            written_s = now_s
+        if trainer.steps % SAVE_EVERY_STEPS == 0:
+            _save(trainer, checkpoint, first)
+    if not first:
+        return None
+    board.write.remote("judge", {})
+    published = publish(trainer, data.held_out, WeightsRegistry(out))
     checkpoint.path.unlink(missing_ok=True)
     return published
 
@@ -137,7 +189,12 @@ def _cluster() -> Iterator[None]:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # Ray spells it so
     # Ray gives workers a minute to start, which is too little for a machine that does something else besides.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", f"{START_S}")
-    ray.init(address=os.environ.get("RAY_ADDRESS") or "local", include_dashboard=False, logging_level="ERROR")
+    ray.init(
+        address=os.environ.get("RAY_ADDRESS") or "local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
     try:
         yield
     finally:

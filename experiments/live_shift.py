@@ -9,8 +9,8 @@ python -m experiments.live_shift --scenes               # what the changes look 
 
 The runs of a seed share recordings, labels and the first keypoint model. Then each trains a policy; other light and
 distractors come, then another texture of everything, then one camera is moved by 10 mm. No label is added. Some 15 to
-20 minutes a run on two cores that do nothing else. A run that is stopped in between goes on with a cell that has to take
-a new reference before it can raise an alarm (docs/continual.md): for the page let runs go through.
+20 minutes a run on two cores that do nothing else. A run that is stopped in between goes on with a cell that has to
+take a new reference before it can raise an alarm (docs/continual.md): for the page let runs go through.
 """
 
 import argparse

@@ -70,7 +70,7 @@ def _train_keypoints(options: argparse.Namespace) -> int:
     if options.data is not None:
         if options.out is None:
             raise ConfigError("`s3k train keypoints --data DIR` publishes into a registry: name its folder with --out")
-        stop_on_signals("the same command goes on from the last checkpoint, a minute old at most")
+        stop_on_signals("the same command goes on from the last checkpoint")
         from deploy.train_keypoints import Training, train
 
         recipe, steps, seed = options.recipe or "s3k", options.steps, options.seed or 0
