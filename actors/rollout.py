@@ -61,6 +61,7 @@ class EpisodeOutcome:
         intervened_steps: steps that a person drove.
         misfit_steps: steps on features of a model that the policy had not learned from.
         drift: what the cell noticed of its own frames since the episode before.
+        first_sequence: of the episode's frames, which are numbered on from there.
     """
 
     episode_id: str
@@ -77,6 +78,7 @@ class EpisodeOutcome:
     intervened_steps: int = 0
     misfit_steps: int = 0
     drift: DriftReport = field(default_factory=DriftReport)
+    first_sequence: int = 0
 
     @property
     def truly_inserted(self) -> bool:
@@ -214,6 +216,7 @@ class Rollout:
             latency_ms=np.array(trace.latencies_ms),
             consistent=np.stack([step.consistent for step in trace.steps]),
             intervened_steps=sum(trace.intervened),
+            first_sequence=trace.sequences[0],
         )
 
     def _look(self, trace: _Trace, episode_id: str, seen: CellObservation) -> FrameFeatures:

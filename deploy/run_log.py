@@ -72,6 +72,11 @@ class RunLog:
         """Why lines wait, in words; empty while none does."""
         return self._file.problem
 
+    @property
+    def t_s(self) -> float:
+        """Seconds since the run began, pauses between stop and resume not counted."""
+        return time.monotonic() - self._began_s
+
     def add(self, series: str, value: float, step: int | None = None) -> None:
         """Log one scalar.
 
@@ -87,7 +92,7 @@ class RunLog:
         with self._lock:
             if self._file.closed:
                 raise StorageError(f"the log {self._path} is closed")
-            t_s = time.monotonic() - self._began_s
+            t_s = self.t_s
             kept = value if math.isfinite(value) else None
             entry = {"t_s": round(t_s, 3), "series": series, "value": kept, "step": step}
             self._file.add([json.dumps(entry)])

@@ -77,10 +77,15 @@ class Session:
             raise
 
     def keep(self, stage: str, outcome: EpisodeOutcome) -> None:
-        """Add an episode to the run's list; the line reaches the disk's cache before this returns, if there is room."""
+        """Add an episode to the run's list; the line reaches the disk's cache before this returns, if there is room.
+
+        ``t_s`` is the time of ``metrics.jsonl``; ``error_mm`` has a list for each keypoint, a number for each frame.
+        """
         line = {
+            "t_s": round(self.log.t_s, 3),
             "stage": stage,
             "episode": outcome.episode_id,
+            "first_sequence": outcome.first_sequence,
             "seed": outcome.seed,
             "steps": outcome.steps,
             "claimed": outcome.claimed,
@@ -91,6 +96,8 @@ class Session:
             "model_version": outcome.model_version,
             "intervened_steps": outcome.intervened_steps,
             "median_error_mm": [round(1e3 * float(v), 3) for v in np.median(outcome.error_m, axis=0)],
+            # Of every frame: percentiles of several episodes cannot be had from those of each.
+            "error_mm": np.round(1e3 * outcome.error_m.T.astype(float), 2).tolist(),
         }
         self._append(self.folder.episodes, [json.dumps(line)])
 

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from rich.console import Console
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
 from deploy.live_view import LiveView
@@ -18,7 +20,7 @@ from learners.keypoint.config import TrainerConfig
 from learners.keypoint.data import labelled_frames
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
 from learners.keypoint.recipes import RECIPES, sigma_of
-from learners.keypoint.trainer import KeypointTrainer
+from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.errors import ConfigError, FrameError, StorageError
 from s3k_dist.file_lock import file_lock
@@ -66,16 +68,49 @@ class Training:
         return validated(TrainerConfig, tree, f"recipe {self.recipe!r}")
 
 
-def train(training: Training, out: Path) -> int:
-    """Train, or go on from the checkpoint in ``out``; publish the model there and promote it.
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a training learns from.
+
+    Attributes:
+        reader: of all frames.
+        labelled: to train on.
+        held_out: to judge by, if there are any.
+        network: shape of the network that fits the frames.
+        identity: which training it is; one with another is not gone on with.
+    """
+
+    reader: StreamReader
+    labelled: LabelledFrames
+    held_out: LabelledFrames | None
+    network: NetworkConfig
+    identity: dict[str, Any]
+
+    def unlabelled(self, view: LiveView) -> UnlabelledFrames:
+        """Every frame of the stream.
+
+        Raises:
+            FrameError: they are not of the labelled ones' layout.
+        """
+        frames = read_unlabelled(self.reader, view)
+        if frames is None or frames.images.shape[1:] != self.labelled.images.shape[1:]:
+            raise FrameError(
+                f"the labelled frames are {layout(self.labelled)}, the first of the stream "
+                f"{'damaged' if frames is None else layout(frames)}: expected frames of one layout"
+            )
+        return frames
+
+
+def training_set(training: Training, copies: int = 1) -> TrainingSet:
+    """Read the labelled frames, and look at the others.
 
     Args:
         training: what to do.
-        out: folder of a registry; made where it is missing.
+        copies: of all frames that have to fit into this machine's memory.
 
     Raises:
-        ConfigError: an unknown recipe or setting, or the checkpoint in ``out`` is of another training.
-        StorageError: the data set has no labels or is damaged, or ``out`` cannot be written.
+        ConfigError: an unknown recipe or setting.
+        StorageError: the data set has no labels or is damaged.
         FrameError: the frames are not square, of a single view, or of several layouts.
         PreflightError: the frames do not fit into the memory.
     """
@@ -91,34 +126,64 @@ def train(training: Training, out: Path) -> int:
         sigma=sigma_of(size_px),
         **RECIPES[training.recipe].network,
     )
-    require_memory(len(reader), labelled.images[0].numel())
+    require_memory(copies * len(reader), labelled.images[0].numel())
     held_out = None
     if labels.of_split("held_out"):
         held_out = labelled_frames(reader, labels.of_split("held_out"), labels.keypoints)
+    digest = hashlib.sha256(dataset.labels.read_bytes()).hexdigest()[:16]
+    identity = {"data": str(training.data.resolve()), "frames": len(reader), "labels": digest, "seed": training.seed}
+    return TrainingSet(
+        reader, labelled, held_out, network, {**identity, "steps": training.steps, **config.model_dump()}
+    )
+
+
+def train(training: Training, out: Path) -> int:
+    """Train, or go on from the checkpoint in ``out``; publish the model there and promote it.
+
+    Args:
+        training: what to do.
+        out: folder of a registry; made where it is missing.
+
+    Raises:
+        ConfigError: an unknown recipe or setting, or the checkpoint in ``out`` is of another training.
+        StorageError: the data set has no labels or is damaged, or ``out`` cannot be written.
+        FrameError: the frames are not square, of a single view, or of several layouts.
+        PreflightError: the frames do not fit into the memory.
+    """
+    data = training_set(training)
     make_folder(out)
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = KeypointTrainer(network, config, labelled.to(device), seed=training.seed)
-    digest = hashlib.sha256(dataset.labels.read_bytes()).hexdigest()[:16]
-    identity = {"data": str(training.data.resolve()), "frames": len(reader), "labels": digest, "seed": training.seed}
-    checkpoint = TrainingCheckpoint(out / CHECKPOINT_NAME, {**identity, "steps": training.steps, **config.model_dump()})
-    view = LiveView(f"s3k train keypoints, recipe {training.recipe}, seed {training.seed}", ("read", "train", "judge"))
+    trainer = KeypointTrainer(data.network, training.config(), data.labelled.to(device), seed=training.seed)
+    checkpoint = TrainingCheckpoint(out / CHECKPOINT_NAME, data.identity)
+    view = live_view(training)
     with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):
         checkpoint.restore(trainer)
         with view:
             view.phase("read")
-            unlabelled = _read(reader, labelled, view).to(device)
+            unlabelled = data.unlabelled(view).to(device)
             view.phase("train")
             _advance(trainer, unlabelled, training.steps, checkpoint, view)
             view.phase("judge")
-            version, metrics = _publish(trainer, held_out, WeightsRegistry(out))
+            version, metrics = publish(trainer, data.held_out, WeightsRegistry(out))
         checkpoint.path.unlink(missing_ok=True)
+    print(trained(training, out, version, metrics))  # noqa: T201
+    return 0
+
+
+def live_view(training: Training, quiet: bool = False) -> LiveView:
+    """Of a training; a quiet one shows nothing."""
+    title = f"s3k train keypoints, recipe {training.recipe}, seed {training.seed}"
+    return LiveView(title, ("read", "train", "judge"), Console(quiet=True) if quiet else None)
+
+
+def trained(training: Training, out: Path, version: int, metrics: KeypointMetrics | None) -> str:
+    """What came out, for a person."""
     accuracy = f"{metrics.median_mm:.1f} mm median on {metrics.frames} held-out frames" if metrics else "not judged"
-    print(  # noqa: T201
+    return (
         f"trained: {out}, version {version}, {accuracy}\n"
         f"next: s3k evaluate keypoints --weights {out} --data {training.data}"
     )
-    return 0
 
 
 def _advance(
@@ -127,20 +192,26 @@ def _advance(
     if steps <= trainer.config.warm_start_steps:
         view.event(f"the unlabelled frames enter after step {trainer.config.warm_start_steps}: never in this training")
 
-    def step() -> dict[str, float]:
-        report = trainer.step(unlabelled)
-        return {
-            "loss": report.supervised,
-            "unlabelled_loss": report.unsupervised,
-            "gate_open": report.gate_open,
-        }
-
-    advance(trainer, steps, step, checkpoint, view)
+    advance(trainer, steps, lambda: shown(trainer.step(unlabelled)), checkpoint, view)
 
 
-def _publish(
+def shown(report: StepReport) -> dict[str, float]:
+    """Of a step, to a person."""
+    return {
+        "loss": report.supervised,
+        "unlabelled_loss": report.unsupervised,
+        "gate_open": report.gate_open,
+    }
+
+
+def publish(
     trainer: KeypointTrainer, held_out: LabelledFrames | None, registry: WeightsRegistry
 ) -> tuple[int, KeypointMetrics | None]:
+    """Publish the teacher and promote it; returns the version, and how it did on held-out frames if there are any.
+
+    Raises:
+        StorageError: the registry cannot be written.
+    """
     weights = {name: tensor.detach().cpu().clone() for name, tensor in trainer.teacher.state_dict().items()}
     metrics, measured = None, {}
     if held_out is not None:
@@ -153,17 +224,6 @@ def _publish(
     version = registry.publish(weights, manifest)
     registry.promote(version)
     return version, metrics
-
-
-def _read(reader: StreamReader, labelled: LabelledFrames, view: LiveView) -> UnlabelledFrames:
-    """Every frame of the stream."""
-    frames = read_unlabelled(reader, view)
-    if frames is None or frames.images.shape[1:] != labelled.images.shape[1:]:
-        raise FrameError(
-            f"the labelled frames are {layout(labelled)}, the first of the stream "
-            f"{'damaged' if frames is None else layout(frames)}: expected frames of one layout"
-        )
-    return frames
 
 
 def _side_px(labelled: LabelledFrames) -> int:

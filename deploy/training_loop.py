@@ -38,14 +38,19 @@ def advance(
     saved = began
     while trainer.steps < steps:
         shown = step()
-        if not all(map(math.isfinite, shown.values())):
-            raise S3KError(
-                f"training has diverged at step {trainer.steps}: a loss is not finite; try a smaller learning rate, "
-                f"--set learning_rate={trainer.config.learning_rate / 3:.1g}"
-            )
+        require_finite(trainer, shown)
         now = time.monotonic()
         view.progress(trainer.steps / steps)
         view.update(step=trainer.steps, **shown, steps_per_s=(trainer.steps - first) / (now - began))
         if now - saved >= SAVE_EVERY_S:
             checkpoint.save(trainer)
             saved = now
+
+
+def require_finite(trainer: KeypointTrainer | VaeTrainer, shown: Mapping[str, float]) -> None:
+    """Raise S3KError where a loss is no number any more."""
+    if not all(map(math.isfinite, shown.values())):
+        raise S3KError(
+            f"training has diverged at step {trainer.steps}: a loss is not finite; try a smaller learning rate, "
+            f"--set learning_rate={trainer.config.learning_rate / 3:.1g}"
+        )

@@ -9,8 +9,6 @@ python -m experiments.insertion --preset cpu --page                 # the page f
 
 import argparse
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +17,13 @@ from pathlib import Path
 
 from deploy.interrupt import INTERRUPTED
 from deploy.run_folder import RunFolder
+from experiments import shared_start
 from experiments.insertion_page import ENCODER, PAGE, Run, write_page
+from experiments.shared_start import Start, finished
 from s3k_dist.errors import S3KError
 from s3k_dist.folders import make_folder
 from s3k_dist.weights import WeightsRegistry
 
-KEEP_S = 60.0  # for a run that is told to stop
-CURVE_DEADLINE_S = 24 * 3600.0
 UNGATED = ("task.max_residual_px=1e9", "task.min_confidence=0")
 FROZEN = ("keypoints.follow_stream=false",)
 SETTINGS = {
@@ -82,14 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_folder(root)
         if options.list:
             for name in every:
-                print(f"{'done' if _done(root / name) else 'open'}  {name}")
+                print(f"{'done' if finished(root / name) else 'open'}  {name}")
             return 0
         if not options.page:
             ends_s = None if options.slice_min is None else time.monotonic() + 60 * options.slice_min
             for name in options.curve or every:
-                if not _done(root / name) and not _train(every[name], root / name, options.preset, ends_s):
+                if not finished(root / name) and not _train(every[name], root / name, options.preset, ends_s):
                     break
-        runs = {name: Run(root / name, curve.level, curve.seed) for name, curve in every.items() if _done(root / name)}
+        runs = {
+            name: Run(root / name, curve.level, curve.seed) for name, curve in every.items() if finished(root / name)
+        }
         if runs:
             write_page(options.preset, runs, tuple(name for name in every if name not in runs))
             print(f"wrote {PAGE}")
@@ -113,83 +113,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _done(folder: Path) -> bool:
-    return RunFolder(folder).summary.exists()
-
-
 def _train(curve: Curve, folder: Path, preset: str, ends_s: float | None) -> bool:
     """Train one curve, or go on with it; False where the slice ended first."""
-    base = folder.parent / curve.base
-    if not folder.exists():
-        if not RunFolder(base).progress().get("sees") and not _see(curve, base, preset, ends_s):
-            return False
-        # Aside and renamed: half a copy must not look like a run.
-        aside = folder.with_name(f".{folder.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(base, aside)
-        aside.rename(folder)
+    if not _start(curve, folder.parent, preset).copy_to(folder, ends_s):
+        return False
     if "task.observation=vae" in curve.settings and not _encode(folder, preset, ends_s):
         return False
-    settings = [*SETTINGS[preset], *curve.settings]
-    return _s3k(["run", "--resume", str(folder), *_set(settings)], ends_s)
+    return shared_start.go_on(folder, [*SETTINGS[preset], *curve.settings], ends_s)
 
 
-def _see(curve: Curve, base: Path, preset: str, ends_s: float | None) -> bool:
-    """Record, label, and learn to see: what curves of one level and seed share."""
-    if not RunFolder(base).progress().get("recorded"):
-        shutil.rmtree(base, ignore_errors=True)  # half a recording is made anew
-        settings = [f"cells.level={curve.level}", *CELLS[preset]]
-        command = ["collect", "--preset", "laptop", "--seed", str(curve.seed), "--out", str(base), *_set(settings)]
-        if not _s3k(command, ends_s):
-            return False
-    return _s3k(["train", "keypoints", "--run", str(base)], ends_s)
+def _start(curve: Curve, root: Path, preset: str) -> Start:
+    """What curves of one level and seed share."""
+    return Start(root / curve.base, curve.seed, (f"cells.level={curve.level}", *CELLS[preset]))
 
 
 def _encode(folder: Path, preset: str, ends_s: float | None) -> bool:
     """The VAE of seed 0's frames, trained once and given to every seed: the policies differ, their eyes do not."""
-    source = Curve("standard", 0)
-    base, registry = folder.parent / source.base, folder.parent / ENCODER
-    if not RunFolder(base).progress().get("sees") and not _see(source, base, preset, ends_s):
+    start, registry = _start(Curve("standard", 0), folder.parent, preset), folder.parent / ENCODER
+    if not start.make(ends_s):
         return False
-    if WeightsRegistry(registry).current() is None and not _s3k(
-        ["train", "vae", "--data", str(base), "--out", str(registry)], ends_s
+    if WeightsRegistry(registry).current() is None and not shared_start.s3k(
+        ["train", "vae", "--data", str(start.folder), "--out", str(registry)], ends_s
     ):
         return False
     own = RunFolder(folder).encoder("vae")
     if not own.exists():
         shutil.copytree(registry, own)
-    return True
-
-
-def _set(settings: Sequence[str]) -> list[str]:
-    return [argument for setting in settings for argument in ("--set", setting)]
-
-
-def _s3k(arguments: Sequence[str], ends_s: float | None) -> bool:
-    """Run the command; False where it was told to stop because the slice ended.
-
-    Raises:
-        S3KError: it failed.
-    """
-    left_s = CURVE_DEADLINE_S if ends_s is None else ends_s - time.monotonic()
-    if left_s <= 0:
-        return False
-    with subprocess.Popen([sys.executable, "-m", "deploy.cli", *arguments]) as process:
-        try:
-            code = process.wait(timeout=left_s)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt) as stop:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=KEEP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            if isinstance(stop, KeyboardInterrupt):
-                raise
-            return False
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    if code:
-        raise S3KError(f"`s3k {' '.join(arguments)}` ended with code {code}; see above")
     return True
 
 

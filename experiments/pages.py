@@ -19,6 +19,11 @@ NAMED = 4  # of the cells that are missing
 SERIES = ("#0a6c9e", "#c2570c", "#7a4fa3", "#3f7d3a", "#8a6d1f", "#666b75")
 
 
+def page_of(page: Path, preset: str) -> Path:
+    """Where the page of a preset goes: one that only tries whether everything works does not replace the real one."""
+    return page.with_stem(f"{page.stem}_{preset}") if preset == "smoke" else page
+
+
 def number(value: float | None, form: str = "{:.2f}") -> str:
     """A table's cell; a dash where there is nothing yet."""
     return "–" if value is None else form.format(value)

@@ -51,6 +51,7 @@ def _add_keypoints(train: "Commands") -> None:
     seeing.add_argument("--recipe", metavar="NAME", help="with --data: s3k (default), or paper, as published")
     seeing.add_argument("--steps", type=int, metavar="N", help=f"with --data: of the optimiser (default: {STEPS})")
     seeing.add_argument("--seed", type=int, help="with --data: of weights and batches (default: 0)")
+    seeing.add_argument("--workers", type=int, metavar="N", help="with --data: processes of Ray Train (default: none)")
     add_overrides(seeing)
     seeing.set_defaults(command=_train_keypoints)
 
@@ -69,12 +70,19 @@ def _train_keypoints(options: argparse.Namespace) -> int:
     if options.data is not None:
         if options.out is None:
             raise ConfigError("`s3k train keypoints --data DIR` publishes into a registry: name its folder with --out")
-        stop_on_signals("the same command goes on from the last checkpoint, a minute old at most")
+        stop_on_signals("the same command goes on from the last checkpoint")
         from deploy.train_keypoints import Training, train
 
         recipe, steps, seed = options.recipe or "s3k", options.steps, options.seed or 0
-        return train(Training(options.data, recipe, STEPS if steps is None else steps, seed, options.set), options.out)
-    for name in ("out", "recipe", "steps", "seed"):
+        training = Training(options.data, recipe, STEPS if steps is None else steps, seed, options.set)
+        if options.workers is None or options.workers == 1:
+            return train(training, options.out)
+        if options.workers < 1:
+            raise ConfigError(f"expected 1 worker or more; got {options.workers}")
+        from deploy.train_distributed import train_on_workers
+
+        return train_on_workers(training, options.out, options.workers)
+    for name in ("out", "recipe", "steps", "seed", "workers"):
         if getattr(options, name) is not None:
             raise ConfigError(f"--{name} goes with --data; a run has settings: --set keypoints.steps=2000, or seed=3")
     from deploy.stages.see import learn_to_see

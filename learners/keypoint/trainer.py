@@ -20,6 +20,7 @@ from learners.keypoint.augment import augment
 from learners.keypoint.batches import LabelledFrames, UnlabelledFrames, join_cameras
 from learners.keypoint.collapse import UnlabelledEntry, Verdict
 from learners.keypoint.config import TrainerConfig
+from learners.keypoint.peers import ALONE, Peers
 from learners.keypoint.pseudo_labels import PseudoLabels, pseudo_labels
 from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.keypoints.loss import supervised_loss, total_loss
@@ -34,8 +35,8 @@ class StepReport:
     """What one step did.
 
     Attributes:
-        supervised: Eq. 1 on this batch, nats a frame.
-        unsupervised: Eq. 3 on this batch after the gate, nats a frame; 0 before the warm start is over.
+        supervised: Eq. 1 on this process's share of the batch, nats a frame.
+        unsupervised: Eq. 3 likewise, after the gate, nats a frame; 0 before the warm start is over.
         gate_open: share of the unlabelled keypoints whose estimate was believed.
         plausible: running share of distances between estimated keypoints that the labels could have; 0 before the warm
             start is over.
@@ -68,6 +69,11 @@ class KeypointTrainer:
         seed: decides initial weights, batches and augmentation.
         precision: of the network's arithmetic; weights and losses are always fp32.
         compiled: translate the network with ``torch.compile`` first; takes a minute once.
+        peers: processes that train this model together; all of them step, save and load together, with the same
+            arguments.
+
+    Raises:
+        ConfigError: the batches cannot be shared out evenly to the peers.
     """
 
     def __init__(
@@ -79,16 +85,20 @@ class KeypointTrainer:
         seed: int,
         precision: Precision = "fp32",
         compiled: bool = False,
+        peers: Peers = ALONE,
     ) -> None:
         self.config = config
         self.network = network
         self.steps = 0
         self._labelled = labelled
+        self._peers = peers
+        self._labelled_share = peers.share("labelled_batch", config.labelled_batch)
+        self._unlabelled_share = peers.share("unlabelled_batch", config.unlabelled_batch)
         self._entry = UnlabelledEntry(config, labelled.points_m)
         self._last_good: dict[str, object] | None = None
         self._precision = precision
         device = labelled.images.device
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._generator = torch.Generator(device).manual_seed(peers.seed(seed))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             student = KeypointNetwork(network)
@@ -111,17 +121,17 @@ class KeypointTrainer:
     def step(self, unlabelled: UnlabelledFrames | None = None) -> StepReport:
         """One optimiser step (Eq. 4) on a random batch of each kind."""
         config, labelled = self.config, self._labelled
-        chosen = self._draw(len(labelled), config.labelled_batch)
+        chosen = self._draw(len(labelled), self._labelled_share)
         images, cameras = labelled.images[chosen], labelled.cameras[chosen]
         guess: PseudoLabels | None = None
         verdict = Verdict.WAIT
         if unlabelled is not None and len(unlabelled) > 0 and self._entry.due(self.steps):
-            more = self._draw(len(unlabelled), config.unlabelled_batch)
+            more = self._draw(len(unlabelled), self._unlabelled_share)
             extra_images, extra_cameras = unlabelled.images[more], unlabelled.cameras[more]
             verdict = Verdict.GO_ON
             if config.pseudo_labels == "teacher":
                 guess = self._guess(extra_images, extra_cameras)
-                verdict = self._entry.judge(self.steps, guess.points_m)
+                verdict = self._judge(guess)
             if verdict in TRAINS:
                 images, cameras = torch.cat([images, extra_images]), join_cameras(cameras, extra_cameras)
         taken, cameras = augment(images, cameras, config.augment, self._generator)
@@ -130,7 +140,7 @@ class KeypointTrainer:
         if verdict in TRAINS and guess is None:
             size = size_px // self.network.stride
             guess = pseudo_labels(log_heatmaps[split:], cameras[split:], size, self.network, config)
-            verdict = self._entry.judge(self.steps, guess.points_m)
+            verdict = self._judge(guess)
         if verdict is Verdict.COLLAPSED:
             return self._go_back()
         if verdict is Verdict.ENTER:
@@ -157,21 +167,30 @@ class KeypointTrainer:
             self._entry.leave(self.steps)
 
     def state_dict(self) -> dict[str, object]:
-        """All that a resumed trainer needs to go on as if nothing had happened."""
+        """All that a resumed trainer needs to go on as if nothing had happened; the same for all peers."""
+        generator = self._generator.get_state()
         return {
             "steps": self.steps,
             "entry": self._entry.state_dict(),
             "last_good": self._last_good,
-            "generator": self._generator.get_state(),
+            "generator": generator if self._peers.size == 1 else self._peers.gathered(generator[None]),
             **self._learned(),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Go on from :meth:`state_dict`.
+
+        Raises:
+            ValueError: it is of another number of peers.
+        """
+        generators = torch.atleast_2d(state["generator"].cpu())  # type: ignore[attr-defined]
+        if len(generators) != self._peers.size:
+            raise ValueError(f"it is of {len(generators)} processes that trained together, here are {self._peers.size}")
+        # Cloned: torch 2.13 reads a generator's state from the start of the storage, also of a row further on.
+        self._generator.set_state(generators[self._peers.rank].clone())
         self.steps = int(state["steps"])  # type: ignore[call-overload]
         self._entry.load_state_dict(state["entry"])  # type: ignore[arg-type]
         self._last_good = state["last_good"]  # type: ignore[assignment]
-        self._generator.set_state(state["generator"].cpu())  # type: ignore[attr-defined]
         self._learn(state)
 
     def _learned(self) -> dict[str, object]:
@@ -185,6 +204,10 @@ class KeypointTrainer:
         self.student.load_state_dict(state["student"])
         self.teacher.load_state_dict(state["teacher"])
         self._optimiser.load_state_dict(state["optimiser"])  # type: ignore[arg-type]
+
+    def _judge(self, guess: PseudoLabels) -> Verdict:
+        """From what all peers see: they have to enter and to leave at the same step."""
+        return self._entry.judge(self.steps, self._peers.gathered(guess.points_m))
 
     def _go_back(self) -> StepReport:
         """To where the unlabelled loss entered; this step trains nothing."""
@@ -233,6 +256,7 @@ class KeypointTrainer:
             group["lr"] = self._learning_rate()
         self._optimiser.zero_grad()
         loss.backward()
+        self._peers.average_gradients(self.student.parameters())
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), config.max_gradient_norm)
         self._optimiser.step()
         self.steps += 1

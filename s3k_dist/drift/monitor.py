@@ -74,7 +74,8 @@ class DriftEvent:
         now: the value since the change.
         since_sequence: the frame with which the change began, as the test sees it.
         since_ns: when that was captured, nanoseconds since the Unix epoch.
-        at_ns: when the frame was captured that decided it, likewise.
+        at_sequence: the frame that decided it.
+        at_ns: when that was captured, likewise.
         model_version: that saw that frame.
     """
 
@@ -87,6 +88,7 @@ class DriftEvent:
     now: float
     since_sequence: int
     since_ns: int
+    at_sequence: int
     at_ns: int
     model_version: int
 
@@ -237,6 +239,7 @@ class DriftMonitor:
             now=readable(signal, level + float(self._totals[place]) / max(1, int(self._counts[place]))),
             since_sequence=int(self._since_sequence[place]),
             since_ns=int(self._since_ns[place]),
+            at_sequence=features.sequence,
             at_ns=features.captured_at_ns,
             model_version=features.model_version,
         )

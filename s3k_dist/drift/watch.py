@@ -31,12 +31,14 @@ class DriftReport:
         finding: why, if that was looked into and is news.
         active: alarms that are on.
         levels: how near each signal is to an alarm, in shares of its threshold; empty while there is no reference.
+        at_sequence: the newest frame that was taken into account.
     """
 
     events: tuple[DriftEvent, ...] = ()
     finding: Explanation | None = None
     active: int = 0
     levels: dict[str, float] = field(default_factory=dict)
+    at_sequence: int = 0
 
     @property
     def began(self) -> int:
@@ -60,6 +62,7 @@ class DriftReport:
             lines.append(
                 {
                     "kind": "moved camera",
+                    "at_sequence": self.at_sequence,
                     "camera": self.finding.camera,
                     "centre_m": motion.centre_m.tolist(),
                     "turned_rad": motion.turned_rad.tolist(),
@@ -74,7 +77,8 @@ class DriftReport:
                 }
             )
         elif self.finding is not None:
-            lines.append({"kind": "no moved camera", "reason": self.finding.reason})
+            reason = self.finding.reason
+            lines.append({"kind": "no moved camera", "at_sequence": self.at_sequence, "reason": reason})
         return lines
 
 
@@ -112,7 +116,8 @@ class CellWatch:
         """What is new; looks for a moved camera if views disagree and there are more frames than last time."""
         finding = self._look()
         events, self._events = tuple(self._events), []
-        return DriftReport(events, finding, len(self._monitor.active), self._monitor.levels())
+        newest = self._window[-1].sequence if self._window else 0
+        return DriftReport(events, finding, len(self._monitor.active), self._monitor.levels(), newest)
 
     def _look(self) -> Explanation | None:
         disagreeing = [alarm.since_sequence for alarm in self._monitor.active if alarm.signal == "residual"]

@@ -215,11 +215,13 @@ def test_frames_go_to_the_stream_with_their_episode_and_model(
     shared_cell: CableCell, expert: Policy, tmp_path: Path
 ) -> None:
     with StreamWriter(tmp_path, shared_cell.cell_id) as writer:
-        shared_cell.resume_after(-1)
+        shared_cell.resume_after(41)
         outcome = rollout(shared_cell, TrueKeypoints(shared_cell), writer).run(expert, seed=1)
     reader = StreamReader(tmp_path)
     reader.refresh()
     records = [reader.read(index) for index in range(len(reader))]
+    assert [record.frame.sequence for record in records] == list(range(42, 43 + outcome.steps))
+    assert outcome.first_sequence == 42
     assert [record.step for record in records] == list(range(outcome.steps + 1))
     assert {record.episode_id for record in records} == {outcome.episode_id}
     assert [record.model_version for record in records] == list(range(1, outcome.steps + 2))

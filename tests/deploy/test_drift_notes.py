@@ -23,7 +23,7 @@ from tests.scenes import ring
 
 
 def event(state: Any = "began") -> DriftEvent:
-    return DriftEvent("cell1", state, "residual", "camera", "cam2", 0.5, 6.0, 100, 25 * 10**9, 30 * 10**9, 4)
+    return DriftEvent("cell1", state, "residual", "camera", "cam2", 0.5, 6.0, 100, 25 * 10**9, 120, 30 * 10**9, 4)
 
 
 def finding(move_m: float) -> MovedCamera:

@@ -241,3 +241,33 @@ def write(root: Path, layouts: Sequence[Sequence[Camera]], labelled: int) -> Non
             writer.append(StreamRecord(frame(list(cameras), sequence=index), "episode", index, 0))
     label = Label(frame=f"cell0/{labelled:08d}", split="train", points_m={"tip": (0.0, 0.0, 0.0)})
     save_labels(folder.labels, ("tip",), [label])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # among Ray's own parts
+def test_two_workers_publish_one_model(
+    data: Path, trained: WeightsRegistry, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    batches = ["--set", "labelled_batch=2", "--set", "unlabelled_batch=2"]
+    assert train(data, tmp_path, "--workers", "2", *batches) == 0
+    assert f"trained: {tmp_path}, version 1, " in capfd.readouterr().out
+    registry = WeightsRegistry(tmp_path)
+    assert registry.manifest(1).metrics["frames"] == 3
+    assert KeypointDetector.load(registry, 1).keypoint_names == KeypointDetector.load(trained, 1).keypoint_names
+    assert {path.name for path in tmp_path.iterdir()}.isdisjoint({CHECKPOINT_NAME, ".ray_train"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workers", "2"], "labelled_batch=1 cannot be shared out evenly to 2 workers"),
+        (["--workers", "0"], "expected 1 worker or more; got 0"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused_before_anything_starts(
+    data: Path, tmp_path: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path, *arguments) == 1
+    assert said in capsys.readouterr().err
+    assert main(["train", "keypoints", "--run", str(tmp_path), "--workers", "2"]) == 1
+    assert "--workers goes with --data" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import torch
 from actors.insertion import KEYPOINTS
 from actors.sim.cell import CableCell, CableCellSpec
 from deploy.run_folder import RunFolder
-from experiments import insertion
+from experiments import insertion, shared_start
 from s3k_dist.errors import S3KError
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
 from s3k_dist.stream.record import StreamRecord
@@ -81,7 +81,7 @@ def cell() -> Iterator[CableCell]:
 def command(cell: CableCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
     command = Command(cell)
-    monkeypatch.setattr(insertion, "_s3k", command)
+    monkeypatch.setattr(shared_start, "s3k", command)
     return command
 
 
@@ -152,7 +152,7 @@ def test_an_unknown_curve_is_named_with_those_there_are(command: Command, capsys
 
 def test_a_command_that_fails_is_named() -> None:
     with pytest.raises(S3KError, match="`s3k evaluate policy --run nowhere` ended with code 1"):
-        insertion._s3k(["evaluate", "policy", "--run", "nowhere"], None)
+        shared_start.s3k(["evaluate", "policy", "--run", "nowhere"], None)
 
 
 def _flag(words: Sequence[str]) -> str:

@@ -180,12 +180,14 @@ def test_a_watch_notices_names_and_measures() -> None:
             alarm = watch.report()
             assert {event.name for event in alarm.events} >= {"cam2"}
             assert alarm.began == len(alarm.events) == alarm.active
+            assert all(480 <= event.since_sequence <= event.at_sequence <= i for event in alarm.events)
             assert alarm.finding is None
         if i == 479 + 75:
             named = watch.report()
             assert isinstance(named.finding, MovedCamera)
             assert named.finding.camera == "cam2"
-            assert any("proposed" in each for each in named.as_maps())
+            (told,) = (each for each in named.as_maps() if "proposed" in each)
+            assert told["at_sequence"] == i
     last = watch.report().finding or named.finding
     assert isinstance(last, MovedCamera)
     assert np.linalg.norm(last.motion.centre_m - move) < 0.2 * 0.01
