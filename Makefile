@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 python := .venv/bin/python
 
-.PHONY: help run test check protos ready
+.PHONY: help run test faults check protos ready
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -12,8 +12,11 @@ help: ## list the targets
 run: ready ## learn to see and insert a plug on this machine; ARGS="--set a.b=c" is passed on
 	@.venv/bin/s3k run --preset laptop $(ARGS)
 
-test: ready ## all tests; ARGS="-k stream" is passed on to pytest
-	@$(python) -m pytest $(ARGS)
+test: ready ## all tests but those of `faults`; ARGS="-k stream" is passed on to pytest
+	@$(python) -m pytest -m "not faults" $(ARGS)
+
+faults: ready ## a real run whose parts are killed, stopped and damaged in turn; some minutes
+	@$(python) -m pytest -m faults $(ARGS)
 
 check: ready ## lint, format, types, import rules, generated code
 	.venv/bin/ruff check .

@@ -23,7 +23,7 @@ from experiments.soak.run import Parts, done, gone
 from s3k_dist.labels.store import load_labels
 from tests.faults.conftest import PATIENCE_S, Tried
 
-pytestmark = pytest.mark.timeout(2 * PATIENCE_S)
+pytestmark = [pytest.mark.timeout(2 * PATIENCE_S), pytest.mark.faults]
 
 KINDS = ("cell0", "service1", "keypoints", "policy")  # one of each
 
