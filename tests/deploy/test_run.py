@@ -144,6 +144,7 @@ def cell_processes(since: set[int]) -> set[int]:
     return found
 
 
+@pytest.mark.faults
 def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
     root, before = tmp_path / "run", ray_processes()
     episodes = root / "episodes.jsonl"

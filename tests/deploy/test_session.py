@@ -25,6 +25,7 @@ def test_an_episode_is_kept_with_its_place_in_time_and_the_error_of_every_frame(
         log.add("before", 1.0)
         session.keep("train", outcome)
         log.add("after", 1.0)
+        session.close()
     (line,) = episode_lines(folder)
     assert (line["stage"], line["first_sequence"], line["steps"]) == ("train", 120, 2)
     # A list for each keypoint, a number for each frame, millimetres.
