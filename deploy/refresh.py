@@ -155,7 +155,7 @@ class FeatureRefresher:
                 self._say_enough()
             if time.monotonic() > until:
                 break
-        if not self._waiting and self._version and not self._finished:
+        if not self._missed and not self._waiting and self._version and not self._finished:
             self._finished = True
             self._say_enough()
             self._forget()

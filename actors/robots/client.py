@@ -23,6 +23,7 @@ from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
 Answer = TypeVar("Answer")
 
 LOOK_S, AGAIN_S = 0.01, 0.2
+WATCH_S = 10.0  # then the state is asked for anew: a connection may die without a word
 MODES = {
     robot_pb2.GATE_MODE_MOVING: Mode.MOVING,
     robot_pb2.GATE_MODE_HOLDING: Mode.HOLDING,
@@ -165,11 +166,14 @@ class RobotClient:
     def _watch(self) -> None:
         while not self._closing.is_set():
             try:
-                for response in self._stub.WatchState(robot_pb2.WatchStateRequest()):
+                for response in self._stub.WatchState(robot_pb2.WatchStateRequest(), timeout=WATCH_S):
                     self._newest = time.monotonic(), _state(response.state)
-            except (grpc.RpcError, ValueError):  # ValueError: the channel is closed
-                pass
-            self._closing.wait(AGAIN_S)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    continue
+            except ValueError:  # the channel is closed
+                return
+            self._closing.wait(AGAIN_S)  # `state` says how long nothing was heard
 
     def _call(self, call: Callable[[], Answer]) -> Answer:
         try:

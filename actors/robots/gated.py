@@ -122,9 +122,7 @@ class GatedRobot:
         Raises:
             SafetyError: the robot is outside of its limits by now.
         """
-        if self._gate.mode is Mode.STOPPED:  # it may have been moved by hand meanwhile
-            self._gate.begin(self.driver.read().position_m)
-        return self._gate.resume()
+        return self._gate.resume(self._state.reading.position_m)
 
     def reset(self) -> None:
         """A person at the robot takes an emergency stop back.
@@ -132,8 +130,7 @@ class GatedRobot:
         Raises:
             SafetyError: the robot is outside of its limits by now.
         """
-        self._gate.begin(self.driver.read().position_m)
-        self._gate.reset()
+        self._gate.reset(self._state.reading.position_m)
 
     def close(self) -> None:
         """Stop smoothly, then let the driver go; closing twice does nothing."""
@@ -166,22 +163,31 @@ class GatedRobot:
         reading = self._state.reading
         try:
             reading = self.driver.read()
-            now_s = time.monotonic()
-            force_n = None if reading.wrench is None else reading.wrench[:3]
-            said_s = now_s - (time.time_ns() - reading.captured_at_ns) / 1e9
-            self._gate.read(Reading(reading.position_m, said_s, force_n, said_s))
-            if self._homing:
-                self._gate.command(Command(self._toward_home(reading), now_s))
-            self.driver.follow(self._gate.step(now_s))
-        except RobotError as error:
-            self._gate.stop(f"the robot's driver: {error}")
-        except Exception as error:  # a driver is foreign code, and a robot must not be left without its gate
-            if self._gate.mode is not Mode.STOPPED:  # once, not with every step
-                logger.exception("the driver of %s failed", self.driver.name)
-            self._gate.stop(f"the robot's driver failed: {type(error).__name__}: {error}")
+            self._take(reading)
+        except Exception as error:  # noqa: BLE001  # foreign code: a robot must not be left without its gate
+            self._failed(error)
+        try:
+            # Also of a robot that cannot be read: what it is told then is to brake.
+            self.driver.follow(self._gate.step(time.monotonic()))
+        except Exception as error:  # noqa: BLE001  # likewise
+            self._failed(error)
         with self._changed:
             self._state = GatedState(self._state.sequence + 1, reading, self._gate.mode, self._gate.reason)
             self._changed.notify_all()
+
+    def _take(self, reading: RobotReading) -> None:
+        now_s = time.monotonic()
+        force_n = None if reading.wrench is None else reading.wrench[:3]
+        said_s = now_s - (time.time_ns() - reading.captured_at_ns) / 1e9
+        self._gate.read(Reading(reading.position_m, said_s, force_n, said_s))
+        if self._homing:
+            self._gate.command(Command(self._toward_home(reading), now_s))
+
+    def _failed(self, error: Exception) -> None:
+        expected = isinstance(error, RobotError)
+        if not expected and self._gate.mode is not Mode.STOPPED:  # once, not with every step
+            logger.error("the driver of %s failed", self.driver.name, exc_info=error)
+        self._gate.stop(f"the robot's driver: {error if expected else f'{type(error).__name__}: {error}'}")
 
     def _toward_home(self, reading: RobotReading) -> np.ndarray:
         return HOMING_RATE * np.concatenate([self.driver.home_m - reading.position_m, -reading.rotation_rad])

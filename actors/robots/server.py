@@ -4,6 +4,7 @@ server = RobotServer(GatedRobot(driver, limits), "127.0.0.1:50061")
 server.start()
 """
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +17,7 @@ from actors.safety.gate import Mode
 from s3k_dist.errors import RobotError, S3KError, SafetyError, ServiceError
 from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
 
-CALLERS = 16
+CALLERS, WATCHERS = 16, 8  # a thread is always left for who wants to stop the robot
 WATCH_S = 1.0
 LONGEST_HOMING_S = 60.0
 MODES = {
@@ -61,6 +62,8 @@ class RobotServer:
 class _Servicer(robot_pb2_grpc.RobotDriverServicer):
     def __init__(self, robot: GatedRobot) -> None:
         self._robot = robot
+        self._watchers = threading.BoundedSemaphore(WATCHERS)
+        self._homing = threading.Lock()
 
     def Describe(  # noqa: N802
         self, request: robot_pb2.DescribeRequest, context: grpc.ServicerContext
@@ -77,13 +80,15 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
     def WatchState(  # noqa: N802
         self, request: robot_pb2.WatchStateRequest, context: grpc.ServicerContext
     ) -> Iterator[robot_pb2.WatchStateResponse]:
-        sequence = -1
-        while context.is_active():
-            state = self._robot.after(sequence, WATCH_S)
-            if state is None:
-                return
-            sequence = state.sequence
-            yield robot_pb2.WatchStateResponse(state=_state(state))
+        if not self._watchers.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{WATCHERS} watch this robot already")
+        try:
+            sequence = -1
+            while context.is_active() and (state := self._robot.after(sequence, WATCH_S)) is not None:
+                sequence = state.sequence
+                yield robot_pb2.WatchStateResponse(state=_state(state))
+        finally:
+            self._watchers.release()
 
     def Command(  # noqa: N802
         self, request: robot_pb2.CommandRequest, context: grpc.ServicerContext
@@ -96,10 +101,14 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
 
     def Home(self, request: robot_pb2.HomeRequest, context: grpc.ServicerContext) -> robot_pb2.HomeResponse:  # noqa: N802
         left_s = context.time_remaining()
+        if not self._homing.acquire(blocking=False):
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the robot is on its way home already")
         try:
             state = self._robot.home(LONGEST_HOMING_S if left_s is None else min(left_s, LONGEST_HOMING_S))
         except SafetyError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        finally:
+            self._homing.release()
         return robot_pb2.HomeResponse(state=_state(state))
 
     def Grip(self, request: robot_pb2.GripRequest, context: grpc.ServicerContext) -> robot_pb2.GripResponse:  # noqa: N802

@@ -14,7 +14,7 @@ something pushes too hard. An emergency stop stays until a person takes it back;
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -156,7 +156,7 @@ class SafetyGate:
         if twist.shape != (6,) or not np.isfinite(twist).all():
             raise SafetyError(f"expected a twist of six finite numbers, got {command.twist!r}")
         with self._lock:
-            self._command = command
+            self._command = replace(command, twist=twist.copy())  # what was checked is what is followed
 
     def read(self, reading: Reading) -> None:
         """Take what the robot says of itself."""
@@ -168,18 +168,25 @@ class SafetyGate:
         with self._lock:
             self._latch(Mode.EMERGENCY if emergency else Mode.STOPPED, reason)
 
-    def resume(self) -> bool:
-        """Let commands through again after a stop; returns False after an emergency stop, which this cannot undo."""
+    def resume(self, position_m: np.ndarray) -> bool:
+        """Let commands through again after a stop; returns False after an emergency stop, which this cannot undo.
+
+        Args:
+            position_m: where the robot is now; it may have been moved by hand meanwhile.
+
+        Raises:
+            SafetyError: that is not within the limits; it stays stopped.
+        """
         with self._lock:
             if self._latched is Mode.EMERGENCY:
                 return False
-            self._latched, self._reason, self._command = None, "", None
+            self._begin_again(position_m)
             return True
 
-    def reset(self) -> None:
-        """A person takes an emergency stop back, at the robot."""
+    def reset(self, position_m: np.ndarray) -> None:
+        """A person takes an emergency stop back, at the robot; otherwise as ``resume``."""
         with self._lock:
-            self._latched, self._reason, self._command = None, "", None
+            self._begin_again(position_m)
 
     def step(self, now_s: float) -> Motion:
         """The motion of the next ``step_s``.
@@ -197,6 +204,12 @@ class SafetyGate:
             else:
                 self._motion = self._envelope.braking(self._motion)
             return self._motion
+
+    def _begin_again(self, position_m: np.ndarray) -> None:
+        # One that is still braking goes on from how it moves: to take it for standing would be a jolt.
+        if self.at_rest and self._latched is not None:
+            self._motion = self._envelope.at(position_m)
+        self._latched, self._reason, self._command = None, "", None
 
     def _wanted(self, now_s: float) -> np.ndarray:
         """What is commanded, if it counts; and away from what pushes, also while the robot holds."""

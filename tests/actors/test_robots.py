@@ -10,6 +10,7 @@ import pytest
 from actors.robots.client import RobotClient
 from actors.robots.driver import RobotDriver, RobotReading
 from actors.robots.gated import GatedRobot
+from actors.robots.server import RobotServer
 from actors.robots.simulated import SimulatedRobot
 from actors.safety.envelope import Motion
 from actors.safety.gate import Mode
@@ -105,6 +106,9 @@ def test_a_driver_that_fails_stops_the_robot_and_is_asked_again(
     until(robot, Mode.MOVING)
     paper.fault = fault
     assert str(fault) in until(robot, Mode.STOPPED)
+    # It cannot be read, and is told to brake all the same.
+    assert robot.after(robot.state.sequence + 30, PATIENCE_S) is not None
+    assert paper.motions[-1].at_rest
     paper.fault = None
     assert robot.after(robot.state.sequence + 1, PATIENCE_S)  # a step that had met the fault is over
     assert robot.resume()
@@ -129,11 +133,17 @@ def test_a_collision_stops_it_and_is_written_down(robot: GatedRobot, paper: Pape
 def test_a_robot_that_was_moved_out_by_hand_is_not_driven_on(robot: GatedRobot, paper: PaperRobot) -> None:
     robot.stop("moving it by hand")
     until(robot, Mode.STOPPED)
+    # It stands by now, and is told nothing that would move it.
+    assert robot.after(robot.state.sequence + 30, PATIENCE_S)
+    paper.follow = lambda motion: None  # type: ignore[method-assign]
     paper.position_m = np.array([0.0, 0.0, 0.5])
+    assert robot.after(robot.state.sequence + 1, PATIENCE_S)
     with pytest.raises(SafetyError, match="outside of the workspace on the z axis"):
         robot.resume()
     paper.position_m = HOME_M + np.array([0.02, 0, 0])
+    assert robot.after(robot.state.sequence + 1, PATIENCE_S)
     assert robot.resume()
+    del paper.follow
     until(robot, Mode.MOVING)
 
 
@@ -165,3 +175,19 @@ def test_what_the_plug_touches_pushes_back() -> None:
     force_n = cell.contact_force_n()
     assert force_n[2] > 0.2, "the table pushes up"
     cell.stop()
+
+
+def test_however_many_watch_a_robot_can_be_stopped(paper: PaperRobot) -> None:
+    robot = GatedRobot(paper, LIMITS)
+    server = RobotServer(robot, "127.0.0.1:0")
+    server.start()
+    watchers = [RobotClient(server.address, state_age_s=PATIENCE_S) for _ in range(20)]
+    try:
+        watchers[0].wait_ready(PATIENCE_S)
+        with RobotClient(server.address, deadline_s=PATIENCE_S) as client:
+            client.stop("one too many")
+        assert until(robot, Mode.STOPPED) == "one too many"
+    finally:
+        for watcher in watchers:
+            watcher.close()
+        server.stop(0.2)

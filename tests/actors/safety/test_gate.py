@@ -35,6 +35,10 @@ class Driven:
         }  # fmt: skip
         self.gate.read(Reading(**{**fields, **changes}))  # type: ignore[arg-type]
 
+    def resume(self) -> bool:
+        assert self.motion is not None
+        return self.gate.resume(self.motion.position_m)
+
     def step(self, steps: int = 1, twist: np.ndarray | None = None, **changes: object) -> Motion:
         for _ in range(steps):
             self.now_s += STEP_S
@@ -112,7 +116,7 @@ def test_a_robot_that_does_not_follow_is_stopped_until_somebody_resumes(driven: 
     assert "mm from where it was told to be" in driven.gate.reason
     driven.step(30, DOWN)
     assert driven.motion.at_rest, "not by itself"
-    assert driven.gate.resume()
+    assert driven.resume()
     assert driven.step(30, DOWN).twist[2] < -0.04
 
 
@@ -122,11 +126,11 @@ def test_an_emergency_stop_stays_until_a_person_takes_it_back(driven: Driven) ->
     driven.step(30, DOWN)
     assert driven.motion is not None
     assert driven.motion.at_rest
-    assert not driven.gate.resume()
+    assert not driven.resume()
     driven.gate.stop("something else")
     driven.step(10, DOWN)
     assert (driven.gate.mode, driven.gate.reason) == (Mode.EMERGENCY, "the red button")
-    driven.gate.reset()
+    driven.gate.reset(driven.motion.position_m)
     assert driven.step(30, DOWN).twist[2] < -0.04
     assert [(each.mode, each.reason) for each in driven.said if each.mode is not Mode.HOLDING] == [
         (Mode.EMERGENCY, "the red button")
@@ -165,6 +169,21 @@ def test_the_tool_gives_way_to_what_pushes_also_while_it_holds() -> None:
     driven.step(40)
     assert driven.motion is not None
     assert driven.motion.at_rest
+
+
+def test_one_that_is_resumed_while_it_brakes_goes_on_without_a_jolt(driven: Driven) -> None:
+    driven.step(30, DOWN)
+    driven.gate.stop("for a moment")
+    assert driven.step(2).twist[2] < -0.03, "still braking"
+    assert driven.resume()
+    assert driven.step(30, DOWN).twist[2] == pytest.approx(-0.05)  # each step's jerk is checked
+
+
+def test_what_was_checked_is_what_is_followed(driven: Driven) -> None:
+    twist = DOWN.copy()
+    driven.gate.command(Command(twist, driven.now_s))
+    twist[:] = np.nan
+    assert np.isfinite(driven.step(5).twist).all()
 
 
 @pytest.mark.parametrize("twist", [np.full(6, np.nan), np.zeros(5), np.array([np.inf, 0, 0, 0, 0, 0])])
@@ -216,5 +235,5 @@ def test_no_policy_clock_or_sensor_brings_it_out_of_the_envelope(
                 case "stop":
                     driven.gate.stop("asked to")
                 case "resume":
-                    driven.gate.resume()
+                    driven.resume()
             driven.step(1, **changes)  # the envelope is checked after each step
