@@ -1,6 +1,6 @@
 """A robot as a file: which driver, with which options, and the limits that nobody who commands it can change.
 
-driver: my_lab.my_robot:MyRobot     # or simulated
+driver: my_lab.my_robot:MyRobot     # or simulated, sawyer, ur
 options: {host: 10.0.0.7, port: 4000, home_m: [0.4, 0.0, 0.3]}
 limits:
   workspace: {low_m: [0.2, -0.3, 0.05], high_m: [0.6, 0.3, 0.5]}
@@ -19,19 +19,20 @@ from deploy.settings import Section, read_tree, validated
 from s3k_dist.errors import ConfigError, RobotError
 
 SIMULATED = "simulated"
+KNOWN = {"sawyer": "actors.robots.sawyer:Sawyer", "ur": "actors.robots.universal:UniversalRobot"}
 
 
 class RobotFile(Section):
     """One robot.
 
     Attributes:
-        driver: ``simulated``, or the driver's class as ``module:Class``.
+        driver: ``simulated``, ``sawyer``, ``ur``, or the driver's class as ``module:Class``.
         options: what its class is made with.
         limits: of the robot.
         step_s: time between two steps of the gate.
     """
 
-    driver: str = Field(pattern=r"^(simulated|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
+    driver: str = Field(pattern=r"^(simulated|sawyer|ur|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
     options: dict[str, Any] = Field(default_factory=dict)
     limits: SafetyLimits
     step_s: float = Field(0.025, gt=0, le=0.1)
@@ -58,7 +59,7 @@ def make_driver(robot: RobotFile) -> RobotDriver:
         from actors.sim.cell import CableCell, CableCellSpec
 
         return SimulatedRobot(CableCell(CableCellSpec(image_px=64, rendered=False)), robot.step_s)
-    module, _, name = robot.driver.partition(":")
+    module, _, name = KNOWN.get(robot.driver, robot.driver).partition(":")
     try:
         made = getattr(importlib.import_module(module), name)(**robot.options)
     except RobotError:

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.cli import main
-from deploy.robot_file import make_driver, read_robot_file
+from deploy.robot_file import RobotFile, make_driver, read_robot_file
 from s3k_dist.errors import ConfigError
 
 DEADLINE_S = 60
@@ -88,3 +89,15 @@ def test_a_served_simulated_robot_is_within_its_own_limits() -> None:
     driver = make_driver(robot)
     assert robot.limits.tight_workspace.contains(driver.home_m)
     driver.close()
+
+
+@pytest.mark.parametrize("name", ["sawyer", "ur", "simulated"])
+def test_the_files_that_are_shipped_are_robot_files(name: str) -> None:
+    file = read_robot_file(Path(str(resources.files("deploy") / "robots" / f"{name}.yaml")))
+    assert file.driver == name
+
+
+def test_a_shipped_driver_refuses_options_it_does_not_have() -> None:
+    for name in ("sawyer", "ur"):
+        with pytest.raises(ConfigError, match=f"driver {name}: .*unexpected keyword argument 'port_number'"):
+            make_driver(RobotFile.model_validate({"driver": name, "options": {"port_number": 1}, "limits": LIMITS}))
