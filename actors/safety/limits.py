@@ -82,8 +82,8 @@ class SafetyLimits(BaseModel):
     uncertainty_m: float = Field(0.01, gt=0)
     state_age_s: float = Field(0.1, gt=0)
     wrench_age_s: float = Field(0.1, gt=0)
-    yield_force_n: float = Field(5.0, ge=0)
-    yield_m_s_n: float = Field(0.004, ge=0)
+    yield_force_n: float = Field(2.0, ge=0)
+    yield_m_s_n: float = Field(0.01, ge=0)
     stop_force_n: float = Field(40.0, gt=0)
 
     @model_validator(mode="after")

@@ -22,6 +22,22 @@ from s3k_dist.errors import StorageError
 Split = Literal["train", "held_out"]
 
 
+class TakenOver(BaseModel):
+    """How a label came to a frame that nobody clicked on: the scene had not moved since a frame that has one.
+
+    Attributes:
+        frame: ``frame_id`` of the frame that was clicked on.
+        age_s: time between the two frames.
+        residual_px: farthest that a keypoint's surroundings were found from their old place.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    frame: str
+    age_s: float
+    residual_px: float
+
+
 class Label(BaseModel):
     """Where the keypoints are on one frame.
 
@@ -32,6 +48,7 @@ class Label(BaseModel):
             pixel.
         points_m: keypoints known in 3-D, by simulation or motion capture: world frame, metres. Such a point wins over
             the clicks on the same keypoint.
+        taken_over: from which frame; None of a label that a person, or the truth, gave.
 
     Raises:
         ValidationError: a value is of the wrong type or not finite, or there is neither a click nor a point.
@@ -43,6 +60,7 @@ class Label(BaseModel):
     split: Split
     clicks: dict[str, dict[str, tuple[float, float]]] = {}
     points_m: dict[str, tuple[float, float, float]] = {}
+    taken_over: TakenOver | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

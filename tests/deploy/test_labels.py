@@ -1,4 +1,4 @@
-"""``s3k labels suggest``: what it prints and draws, and what it says where it cannot."""
+"""``s3k labels``: what it prints, draws and writes, and what it says where it cannot."""
 
 import json
 from pathlib import Path
@@ -13,8 +13,11 @@ from deploy.cli import main
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.keypoints.detector import MODEL_KIND
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
-from s3k_dist.labels.store import load_labels, save_labels
+from s3k_dist.labels.store import Label, load_labels, save_labels
+from s3k_dist.stream.record import StreamRecord
+from s3k_dist.stream.writer import StreamWriter
 from s3k_dist.weights import ModelManifest, WeightsRegistry
+from tests.s3k_dist.labels.moving_toys import Table, clicks
 
 SIZE_PX = 64
 NETWORK = NetworkConfig(
@@ -92,3 +95,24 @@ def test_frames_that_the_model_cannot_read_are_named(
     registry.promote(registry.publish(KeypointNetwork(larger).state_dict(), manifest))
     assert main(["labels", "suggest", "--data", str(run), "--weights", str(tmp_path)]) == 1
     assert "takes two or more views of 96 x 96 px" in capsys.readouterr().err
+
+
+def test_labels_of_a_still_scene_are_handed_on_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, table = DatasetFolder(tmp_path / "toys"), Table()
+    folder.create()
+    with StreamWriter(folder.stream, "cell0") as writer:
+        for sequence in range(6):
+            at = (48.0, 46.0) if sequence < 5 else (54.0, 46.0)
+            writer.append(StreamRecord(table.frame(sequence, at), "cell0-0", sequence, 0))
+    assert main(["labels", "propagate", "--data", str(folder.root)]) == 1
+    assert "label one frame of each arrangement first" in capsys.readouterr().err
+    save_labels(folder.labels, ("paw", "head"), [Label(frame="cell0/00000002", split="held_out", clicks=clicks())])
+    assert main(["labels", "propagate", "--data", str(folder.root), "--dry-run"]) == 0
+    assert "4 frames would take a label over; nothing was written" in capsys.readouterr().out
+    assert len(load_labels(folder.labels).labels) == 1
+    assert main(["labels", "propagate", "--data", str(folder.root)]) == 0
+    said = capsys.readouterr().out
+    assert "paw has moved" in " ".join(said.split())
+    assert len(load_labels(folder.labels).of_split("held_out")) == 5
+    assert main(["labels", "propagate", "--data", str(folder.root), "--tolerance", "0"]) == 1
+    assert "stillness.tolerance_px" in capsys.readouterr().err
