@@ -235,7 +235,7 @@ def action_command(trigger: ActionTrigger) -> Callable[[], None]:
     def fire() -> None:
         keys = (trigger.device_key, trigger.group_key, trigger.group_mask)
         try:
-            gige.IssueActionCommandNoWait(*keys, trigger.broadcast)
+            gige.IssueActionCommandNoWait(*keys, str(trigger.broadcast))
         except genicam.GenericException as error:
             raise CameraError(f"action command to {trigger.broadcast}: {' '.join(str(error).split())}") from error
 

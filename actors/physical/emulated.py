@@ -1,8 +1,8 @@
 """Basler's emulated cameras, and images put in front of them: the next trigger takes exactly what was put there.
 
-When it is triggered the emulator reads an image from a file, but reads none twice in a row: it remembers the content, and
-the file's name is locked while it grabs. Of a folder it opens one file after the other. So each camera plays a folder of
-two names for one file in memory, and a new image is a new file under that name.
+When it is triggered the emulator reads an image from a file, but reads none twice in a row: it remembers the content,
+and the file's name is locked while it grabs. Of a folder it opens one file after the other. So each camera plays a
+folder of two names for one file in memory, and a new image is a new file under that name.
 """
 
 import os

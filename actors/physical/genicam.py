@@ -193,7 +193,7 @@ def _range(node: Any) -> str:
     """What it takes."""
     if names := getattr(node, "Symbolics", ()):
         return f"it takes {', '.join(names)}"
-    if not hasattr(node, "Min"):
+    if getattr(node, "Min", None) is None:
         return "it takes other values"
-    step = f" in steps of {node.Inc:g}" if getattr(node, "Inc", None) not in (None, 1) else ""
+    step = f" in steps of {node.Inc}" if isinstance(node.Value, int) and node.Inc != 1 else ""
     return f"it takes {node.Min:g} to {node.Max:g}{step}"

@@ -1,5 +1,6 @@
 """What a rig's file says of its cameras, and of what the rig makes of their frames."""
 
+from ipaddress import IPv4Address
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -84,7 +85,7 @@ class ActionTrigger(_Settings):
     device_key: int = Field(1, ge=0, lt=2**32)
     group_key: int = Field(1, ge=0, lt=2**32)
     group_mask: int = Field(1, gt=0, lt=2**32)
-    broadcast: str = "255.255.255.255"
+    broadcast: IPv4Address = IPv4Address("255.255.255.255")
 
 
 Trigger = Annotated[SoftwareTrigger | HardwareTrigger | ActionTrigger, Field(discriminator="kind")]
