@@ -7,7 +7,9 @@ all.
 |---|---|
 | an incomplete image | takes part in the next shot |
 | no image in time | arms the camera anew, so that a late image can never be taken for a later one |
-| three failures in a row; a frozen image; the camera is gone | closes it, and opens it anew with back-off |
+| three failures without a good view between; a frozen image; the camera is gone | closes it, waits, opens it anew |
+
+It waits longer each time, until a view has fitted the others' again: a camera that never fits must not break many sets.
 """
 
 import logging
@@ -74,7 +76,7 @@ class AttachedCamera:
         self._busy = False
         self._blamed: CameraError | None = None
         self._strikes = 0
-        self._backoff_s = FIRST_BACKOFF_S
+        self._rests, self._backoff_s = False, FIRST_BACKOFF_S
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"camera-{name}", daemon=True)
         self._thread.start()
@@ -96,13 +98,13 @@ class AttachedCamera:
             raise self._away
 
     def begin(self, shot: Shot) -> None:
-        """Take part in a shot; one that is away, or hangs in an earlier shot, fails at once."""
+        """Take part in a shot; one that is away, or not done with the shot before, fails at once."""
         with self._changed:
             if self._away is None and not self._busy:
                 self._shot, self._busy = shot, True
                 self._changed.notify_all()
                 return
-        shot.failed(self.name, self._away or CameraError(f"camera {self.name} still hangs in an earlier shot"))
+        shot.failed(self.name, self._away or CameraError(f"camera {self.name} is not done with the shot before"))
 
     def accepted(self) -> None:
         """Its frame fitted the others': what failed before is forgiven."""
@@ -138,9 +140,12 @@ class AttachedCamera:
         self._close()
 
     def _take_part(self, shot: Shot) -> None:
-        error: CameraError | None = None
+        camera, error = self._camera, self._away
+        if camera is None:
+            shot.failed(self.name, error or CameraGoneError(f"camera {self.name} is away"))
+            return
         try:
-            self._shoot(shot)
+            self._shoot(camera, shot)
         except CameraError as failure:
             error = failure
         except Exception as failure:  # foreign code: the rig must go on
@@ -152,10 +157,7 @@ class AttachedCamera:
         with self._changed:
             self._busy = False
 
-    def _shoot(self, shot: Shot) -> None:
-        camera = self._camera
-        if camera is None:
-            raise self._away or CameraGoneError(f"camera {self.name} is away")
+    def _shoot(self, camera: Camera, shot: Shot) -> None:
         camera.ready(shot.left_s)
         if not shot.is_ready(self.name):
             # A broadcast may have triggered it all the same: it has to be armed anew.
@@ -180,13 +182,23 @@ class AttachedCamera:
     def _lose(self, error: CameraError) -> None:
         logger.warning("camera %s is away: %s", self.name, error)
         self._since_s = time.monotonic()
-        self._strikes = 0
-        self._away = error
         self._metrics.connected(self.name, False)
+        with self._changed:
+            self._away, self._rests = error, True
+            shot, self._shot = self._shot, None
+            self._busy = False
+        if shot is not None:
+            shot.failed(self.name, error)  # begun meanwhile: nobody shall wait for it
         self._close()
 
     def _open(self) -> None:
-        """One try; after one that failed it waits, each time longer."""
+        """One try, after a rest if the camera was lost, or the try before failed."""
+        if self._rests:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, self._backoff_s)
+            self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
+        if self._stopping:
+            return
         error: CameraError | None = None
         try:
             camera = self._open_camera()
@@ -194,7 +206,7 @@ class AttachedCamera:
         except Exception as failure:  # noqa: BLE001  # foreign code, likewise
             error = failure if isinstance(failure, CameraError) else CameraError(f"camera {self.name}: {failure}")
         with self._changed:
-            self._tried = True
+            self._tried, self._rests = True, error is not None
             if error is None:
                 self._camera, self._away = camera, None
                 self.size_px = camera.width_px, camera.height_px
@@ -203,9 +215,6 @@ class AttachedCamera:
             else:
                 self._away = error
             self._changed.notify_all()
-            if error is not None:
-                self._changed.wait_for(lambda: self._stopping, self._backoff_s)
-                self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
 
     def _arm(self, camera: Camera) -> None:
         self._freshness.arm()

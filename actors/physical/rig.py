@@ -21,7 +21,7 @@ from actors.physical.shot import Shot
 logger = logging.getLogger(__name__)
 
 OPEN_S = 30.0  # a GigE camera takes a second or two, and has up to three from somebody who died
-NOBODY_THERE_S = 0.02
+NOBODY_READY_S = 0.02
 
 
 class NoFramesError(CameraError):
@@ -124,8 +124,6 @@ class CameraRig:
                     f"{len(found.frames)} of {len(self._cameras)} views came, at least {self.limits.min_views} are "
                     f"needed: {reasons}"
                 )
-            if not found.frames:
-                time.sleep(NOBODY_THERE_S)
 
     def close(self) -> None:
         """Let all cameras go; calling it twice does nothing."""
@@ -148,13 +146,15 @@ class CameraRig:
         shot = Shot(trigger, self._cameras, self.limits.view_timeout_s)
         for camera in self._cameras.values():
             camera.begin(shot)
-        if shot.wait_ready() and self._fire is not None:
+        if not shot.wait_ready():
+            time.sleep(NOBODY_READY_S)
+        elif self._fire is not None:
             self._fire()
         shot.let_off()
         frames, errors = shot.wait_frames()
         for name, error in errors.items():
             self.metrics.view(name, error.outcome)
-        missing = {name: str(error) for name, error in errors.items()}
+        missing = {name: str(errors[name]) for name in self._cameras if name in errors}
         if odd := self._pairing.odd_ones(frames, trigger):
             return self._dropped(frames, odd, missing)
         for name in frames:
