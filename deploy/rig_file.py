@@ -104,7 +104,10 @@ def read_rig_file(path: Path) -> RigFile:
         for name, camera in found.cameras.items()
     }
     calibration = None if found.calibration is None else folder / found.calibration
-    return found.model_copy(update={"cameras": cameras, "calibration": calibration})
+    limits = found.limits
+    if found.emulated is not None and "frozen_frames" not in limits.model_fields_set:
+        limits = limits.model_copy(update={"frozen_frames": 0})  # what they show has no noise
+    return found.model_copy(update={"cameras": cameras, "calibration": calibration, "limits": limits})
 
 
 def open_rig(rig: RigFile, feed: "ImageFeed | None" = None) -> "CameraRig":

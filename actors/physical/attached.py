@@ -121,6 +121,7 @@ class AttachedCamera:
         """Let the camera go; a thread that hangs in its driver is left behind."""
         with self._changed:
             self._stopping = True
+            self._away = CameraGoneError(f"camera {self.name} was closed")
             self._changed.notify_all()
         self._thread.join(STOP_S)
 
@@ -180,7 +181,8 @@ class AttachedCamera:
                 self._lose(failure if isinstance(failure, CameraError) else CameraGoneError(f"{failure}"))
 
     def _lose(self, error: CameraError) -> None:
-        logger.warning("camera %s is away: %s", self.name, error)
+        if self._backoff_s == FIRST_BACKOFF_S:  # since its view last fitted: it is said once
+            logger.warning("camera %s is away: %s", self.name, error)
         self._since_s = time.monotonic()
         self._metrics.connected(self.name, False)
         with self._changed:

@@ -44,4 +44,4 @@ class Freshness:
         self._same = self._same + 1 if unchanged else 1
         self._image = frame.image
         if self._same >= self._frozen_frames:
-            raise FrozenImageError(f"camera {self._camera}: {self._same} images are the same in every byte")
+            raise FrozenImageError(f"camera {self._camera} is frozen: its last {self._same} images are the same")

@@ -62,6 +62,12 @@ def test_a_camera_differs_from_the_others_in_what_is_said_of_it(tmp_path: Path) 
     assert (right.exposure_us, right.gain_db, right.roi) == (5000, 3, None)
 
 
+def test_emulated_cameras_are_not_frozen_unless_somebody_says_when(tmp_path: Path) -> None:
+    assert read_rig_file(written(tmp_path)).limits.frozen_frames == 0
+    assert read_rig_file(written(tmp_path, limits={"frozen_frames": 5})).limits.frozen_frames == 5
+    assert read_rig_file(written(tmp_path, emulated=None)).limits.frozen_frames == 8
+
+
 def test_a_trigger_is_one_of_three_kinds(tmp_path: Path) -> None:
     assert read_rig_file(written(tmp_path)).trigger.kind == "software"
     trigger = read_rig_file(written(tmp_path, trigger={"kind": "hardware", "line": "Line3"})).trigger
@@ -72,7 +78,10 @@ def test_a_trigger_is_one_of_three_kinds(tmp_path: Path) -> None:
     ("changes", "says"),
     [
         ({"cameras": {}}, "cameras: Dictionary should have at least 1 item"),
-        ({"cameras": {"cam0": {"serial": "1", "size": 1}}}, "unknown key 'cameras.cam0.size'.*serial, make, settings, images"),
+        (
+            {"cameras": {"cam0": {"serial": "1", "size": 1}}},
+            "unknown key 'cameras.cam0.size'.*serial, make, settings, images",
+        ),
         ({"cameras": {"a": {"serial": "1"}, "b": {"serial": "1"}}}, "two cameras with serial number 1"),
         ({"cameras": {"cam0": {"serial": "1"}}}, "min_views is 2, of 1 cameras"),
         ({"settings": {"exposure": 5}}, "unknown key 'settings.exposure'; available there: exposure_us, gain_db"),

@@ -91,10 +91,10 @@ def test_the_same_image_again_and_again_is_frozen() -> None:
     fresh = Freshness("cam0", 3)
     for number, level in enumerate((1, 1, 2, 2)):
         fresh.check(frame(number, 0.0, level=level))
-    with pytest.raises(FrozenImageError, match="camera cam0: 3 images are the same in every byte"):
+    with pytest.raises(FrozenImageError, match="camera cam0 is frozen: its last 3 images are the same"):
         fresh.check(frame(4, 0.0, level=2))
     fresh.arm()
-    with pytest.raises(FrozenImageError, match="4 images are the same"):
+    with pytest.raises(FrozenImageError, match="last 4 images are the same"):
         fresh.check(frame(0, 0.0, level=2))
     fresh.check(frame(1, 0.0, level=3))
 

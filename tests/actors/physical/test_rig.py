@@ -233,7 +233,7 @@ def test_a_frozen_camera_is_left_out_until_its_image_changes(sensors: dict[str, 
     while not (found := rig.take(PATIENCE_S)).missing:
         taken += 1
     assert taken == 3
-    assert found.missing == {"cam1": "camera cam1: 4 images are the same in every byte"}
+    assert found.missing == {"cam1": "camera cam1 is frozen: its last 4 images are the same"}
     sensors["cam1"].frozen = False
     until_complete(rig)
     assert views(rig, "cam1", "frozen") >= 1
@@ -319,6 +319,14 @@ def test_a_rig_is_not_opened_without_all_its_cameras_and_leaves_none_open(sensor
     with pytest.raises(CameraMissingError, match="no fake camera cam2"):
         CameraRig({name: sensor.open for name, sensor in sensors.items()})
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("camera-")]
+
+
+def test_a_closed_rig_says_so(rig_of: RigOf) -> None:
+    rig = rig_of()
+    rig.close()
+    rig.close()
+    with pytest.raises(NoFramesError, match="cam0: camera cam0 was closed"):
+        rig.take(0.0)
 
 
 def calibrated(size_px: int, names: tuple[str, ...] = NAMES) -> tuple[Camera, ...]:
