@@ -84,9 +84,10 @@ def page(seconds: Mapping[str, list[float]], views: int, size_px: int) -> str:
     verdict = "within" if ratio <= GOAL else "beyond"
     return (
         "# A set of views against a single camera\n\n"
-        f"Made by `python -m benchmarks.camera_rig --write`; numbers are not edited. Machine: {machine()}. From trigger "
-        f"to decoded `MultiViewFrame` of {views} views of {size_px} px, and each camera alone from trigger to image, by "
-        f"turns, {len(slowest)} rounds on Basler's emulated cameras, which read each image from a file in memory.\n\n"
+        f"Made by `python -m benchmarks.camera_rig --write`; numbers are not edited. Machine: {machine()}. From "
+        f"trigger to decoded `MultiViewFrame` of {views} views of {size_px} px, and each camera alone from trigger to "
+        f"image, by turns, {len(slowest)} rounds on Basler's emulated cameras, which read each image from a file in "
+        "memory.\n\n"
         f"{table(['', 'median, ms', 'p95, ms'], rows)}\n\n"
         f"A set costs **{ratio:.2f}** times the slowest single camera of its round (median of the rounds' own ratios), "
         f"{verdict} the {GOAL} aimed at.\n"

@@ -53,7 +53,7 @@ class CameraSettings(_Settings):
 
 
 class SoftwareTrigger(_Settings):
-    """The host tells each camera; they are within a millisecond or two of one another."""
+    """The host tells each camera by itself."""
 
     kind: Literal["software"] = "software"
 
@@ -72,7 +72,7 @@ class HardwareTrigger(_Settings):
 
 
 class ActionTrigger(_Settings):
-    """One packet to all cameras (GigE Vision action command); within microseconds of one another.
+    """One packet to all cameras (GigE Vision action command).
 
     Attributes:
         device_key: cameras of another key ignore it.

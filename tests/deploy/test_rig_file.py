@@ -49,6 +49,12 @@ def test_a_rig_opens_as_its_file_says_and_takes_what_it_is_shown(tmp_path: Path)
         np.testing.assert_array_equal(frame.image, image)
 
 
+def test_the_example_of_the_docs_is_a_rig() -> None:
+    rig = read_rig_file(Path(__file__).parents[2] / "docs/examples/rig.yaml")
+    assert list(rig.cameras) == ["cam0", "cam1", "cam2", "cam3"]
+    assert rig.settings_of("cam2").exposure_us == 8000
+
+
 def test_a_camera_differs_from_the_others_in_what_is_said_of_it(tmp_path: Path) -> None:
     cameras = {
         "left": {"serial": 40012345, "settings": {"exposure_us": 8000, "roi": {"x": 4, "width": 16, "height": 16}}},

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from actors.physical import attached
+from actors.physical import attached, rig_metrics
 from actors.physical.basler import BaslerCamera
 from actors.physical.calibrated import CalibratedRig
 from actors.physical.camera import CameraError, CameraMissingError
@@ -327,6 +328,14 @@ def test_a_closed_rig_says_so(rig_of: RigOf) -> None:
     rig.close()
     with pytest.raises(NoFramesError, match="cam0: camera cam0 was closed"):
         rig.take(0.0)
+
+
+def test_every_metric_is_explained(rig_of: RigOf) -> None:
+    explained = (Path(__file__).parents[3] / "docs/cameras.md").read_text()
+    for family in rig_of().metrics.registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert f"| {name} |" in str(rig_metrics.__doc__)
+        assert name in explained
 
 
 def calibrated(size_px: int, names: tuple[str, ...] = NAMES) -> tuple[Camera, ...]:
