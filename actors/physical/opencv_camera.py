@@ -73,7 +73,6 @@ class OpenCvCamera:
         while True:
             if not self._capture.grab():
                 raise CameraGoneError(f"camera {self.serial} sends nothing any more")
-            self._number += 1
             now_s = time.monotonic()
             captured_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3 if self._live else now_s
             if self._since_s <= captured_s <= now_s:
@@ -83,6 +82,7 @@ class OpenCvCamera:
         done, image = self._capture.retrieve()
         if not done:
             raise CameraGoneError(f"camera {self.serial} sends nothing any more")
+        self._number += 1  # one for each that is handed over: how many it skipped says nothing of triggers
         age_ns = round(1e9 * (time.monotonic() - captured_s))
         return CameraFrame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self._number, captured_s, time.time_ns() - age_ns)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -53,6 +54,18 @@ def test_the_example_of_the_docs_is_a_rig() -> None:
     rig = read_rig_file(Path(__file__).parents[2] / "docs/examples/rig.yaml")
     assert list(rig.cameras) == ["cam0", "cam1", "cam2", "cam3"]
     assert rig.settings_of("cam2").exposure_us == 8000
+
+
+def test_cameras_of_another_make_are_a_rig_as_well(tmp_path: Path) -> None:
+    for name in ("a.avi", "b.avi"):
+        writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter_fourcc(*"MJPG"), 30, (32, 32))
+        for level in range(10):
+            writer.write(np.full((32, 32, 3), 10 * level, np.uint8))
+        writer.release()
+    cameras = {name: {"serial": str(tmp_path / f"{name}.avi"), "make": "opencv"} for name in "ab"}
+    with open_rig(read_rig_file(written(tmp_path, cameras=cameras, emulated=None, settings={}))) as rig:
+        assert [rig.take(PATIENCE_S).missing for _ in range(5)] == [{}] * 5
+        assert rig.metrics.value("s3k_cameras_sets_total", outcome="complete") == 5
 
 
 def test_a_camera_differs_from_the_others_in_what_is_said_of_it(tmp_path: Path) -> None:

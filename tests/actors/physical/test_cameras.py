@@ -1,6 +1,7 @@
 """The contract, on each make; and what a Basler's and a V4L2 camera's own faults look like."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -17,6 +18,7 @@ from actors.physical.camera import (
     Camera,
     CameraGoneError,
     CameraMissingError,
+    FrameTimeoutError,
     IncompleteFrameError,
     SettingRefusedError,
 )
@@ -24,7 +26,7 @@ from actors.physical.emulated import VARIABLE, ImageFeed, emulate
 from actors.physical.opencv_camera import OpenCvCamera
 from actors.physical.settings import ActionTrigger, CameraSettings, HardwareTrigger, Roi
 from s3k_dist.errors import ConfigError, FrameError
-from tests.actors.physical.camera_contract import CameraContract, shoot
+from tests.actors.physical.camera_contract import PATIENCE_S, CameraContract, shoot
 from tests.actors.physical.fake_camera import Sensor
 from tests.actors.physical.fake_nodes import FakeNodes
 
@@ -253,6 +255,53 @@ def test_a_film_plays_image_by_image_and_then_ends(film: Path) -> None:
     with pytest.raises(CameraGoneError, match="sends nothing any more"):
         shoot(camera)
     camera.close()
+
+
+class Queued:
+    """A V4L2 device whose driver has old images queued; a new one takes as long as its exposure."""
+
+    def __init__(self, ages_s: list[float]) -> None:
+        self._ages_s = ages_s
+        self._at_s = 0.0
+        self.grabbed = 0
+
+    def isOpened(self) -> bool:  # noqa: N802  # OpenCV's names
+        return True
+
+    def set(self, parameter: int, value: float) -> bool:
+        return True
+
+    def get(self, parameter: int) -> float:
+        return 1e3 * self._at_s if parameter == cv2.CAP_PROP_POS_MSEC else 8.0
+
+    def grab(self) -> bool:
+        self.grabbed += 1
+        self._at_s = time.monotonic() - (self._ages_s.pop(0) if self._ages_s else 0.0)
+        return True
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.zeros((8, 8, 3), np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_what_a_usb_cameras_driver_has_queued_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = Queued([0.3, 0.2, 0.1])
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: capture)
+    camera = OpenCvCamera("/dev/video0")
+    camera.arm()
+    camera.ready(PATIENCE_S)
+    since_s = time.monotonic()
+    frame = camera.grab(PATIENCE_S)
+    assert (capture.grabbed, frame.number) == (4, 1)
+    assert since_s <= frame.captured_s <= time.monotonic()
+    old = Queued([1000.0] * 100)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: old)
+    camera = OpenCvCamera("/dev/video0")
+    camera.ready(PATIENCE_S)
+    with pytest.raises(FrameTimeoutError, match="no new image within 0 s"):
+        camera.grab(0.0)
 
 
 def test_an_opencv_camera_says_what_it_does_not_take(film: Path, tmp_path: Path) -> None:
