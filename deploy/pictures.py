@@ -20,8 +20,13 @@ HELD_OUT_SHOWN = 6
 
 
 def keep_film(path: Path, film: Film) -> None:
-    """Add an episode, T moments of V views, with the served keypoints projected into every view."""
-    features, frames = film.features, film.frames
+    """Add an episode, T moments of V views, with the served keypoints projected into every view.
+
+    Moments that lack a view, for a camera failed, are left out.
+    """
+    views = max(len(frame.views) for frame in film.frames)
+    whole = [index for index, frame in enumerate(film.frames) if len(frame.views) == views]
+    features, frames = [film.features[index] for index in whole], [film.frames[index] for index in whole]
     _add(
         path,
         keypoint_names=np.array(features[0].keypoint_names),
@@ -29,9 +34,9 @@ def keep_film(path: Path, film: Film) -> None:
         film_pixels=np.stack(
             [reprojected_pixels(frame, seen.positions_m) for frame, seen in zip(frames, features, strict=True)]
         ),
-        film_distance_mm=np.array([1e3 * step.distance_m for step in film.steps]),
-        film_depth=np.array(film.true_depth),
-        film_claimed=np.array([step.claimed for step in film.steps]),
+        film_distance_mm=np.array([1e3 * film.steps[index].distance_m for index in whole]),
+        film_depth=np.array([film.true_depth[index] for index in whole]),
+        film_claimed=np.array([film.steps[index].claimed for index in whole]),
     )
 
 

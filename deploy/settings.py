@@ -91,11 +91,28 @@ def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Set
 
 
 def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    kind: Any = section
     for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
-        if isinstance(annotation, types.UnionType):
-            annotation = typing.get_args(annotation)[0]
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
+        kind = _below(kind, str(part))
+    return list(kind.model_fields) if _is_section(kind) else []
+
+
+def _below(kind: Any, part: str) -> Any:
+    """The type of what is called ``part`` in a value of a type."""
+    if isinstance(kind, types.UnionType):
+        members = [member for member in typing.get_args(kind) if member is not types.NoneType]
+        # Of sections that are told apart by a word, pydantic names that word as a part of the way.
+        tagged = [member for member in members if _is_section(member) and part in _words_of(member)]
+        return tagged[0] if tagged else _below(members[0], part)
+    if typing.get_origin(kind) is dict:
+        return typing.get_args(kind)[1]
+    return kind.model_fields[part].annotation if _is_section(kind) and part in kind.model_fields else None
+
+
+def _words_of(section: type[BaseModel]) -> list[Any]:
+    annotations = [field.annotation for field in section.model_fields.values()]
+    return [word for each in annotations if typing.get_origin(each) is typing.Literal for word in typing.get_args(each)]
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -16,13 +16,14 @@ S3KError
 │   ├── NoModelError     no model serves yet (s3k_dist.features.batcher)
 │   └── QueueFullError   more frames wait than the queue takes (s3k_dist.features.batcher)
 ├── CellError            a robot cell cannot observe or act
+│   └── CameraError      a camera cannot be used, of several kinds (actors.physical.camera)
 ├── RobotError           a robot's driver does not answer, or cannot do what it is asked
 ├── SafetyError          limits that cannot be kept, or a robot that is outside of them
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
-├── MalformedError       a message to the control page's server that says nothing a robot could do (deploy.control)
+├── MalformedError       a message to a page's server that says nothing it could act on (deploy.page_server)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)
 └── PreflightError       this machine lacks something the run needs; says what to do about it
 """

@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 
 from actors.operator import Decision
-from s3k_dist.errors import S3KError
+from deploy.page_server import MalformedError
 
 MAX_PAGE_NAME = 64
 MAX_COUNT = 2**53  # what JavaScript counts exactly
-
-
-class MalformedError(S3KError):
-    """A message that says nothing a robot could do."""
 
 
 def read_command(body: bytes) -> tuple[str, int, np.ndarray | None]:

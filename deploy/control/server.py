@@ -1,47 +1,21 @@
-"""Serves the control page over HTTP, to one machine by default and to who knows the token alone.
+"""Serves the control page. A robot obeys what is posted here: ``deploy/page_server.py`` says to whom it listens.
 
-A robot obeys what is posted here, so a page of another origin, open in the same browser, must not get through: each
-request needs the token of the printed address, a body must be JSON, and Host and Origin must be this server's own.
-
-    GET  /?token=T                     the page
-    GET  /state?token=T&page=P         what it shows, JSON
-    GET  /picture?token=T              all views side by side, JPEG
-    POST /command?token=T              {"page": P, "count": 17, "twist": [six shares in [-1, 1]] or null}
-    POST /decision?token=T             {"decision": "keep" | "discard" | "reset" | "finish", "episode": 3}
+GET  /?token=T                     the page
+GET  /state?token=T&page=P         what it shows, JSON
+GET  /picture?token=T              all views side by side, JPEG
+POST /command?token=T              {"page": P, "count": 17, "twist": [six shares in [-1, 1]] or null}
+POST /decision?token=T             {"decision": "keep" | "discard" | "reset" | "finish", "episode": 3}
 """
 
-import json
-import secrets
-import socket
-import threading
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
-from socketserver import TCPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from deploy.control.desk import ControlDesk, ControlRefusedError
-from deploy.control.messages import MalformedError, read_command, read_decision, read_page
-from s3k_dist.errors import ServiceError
-
-LOOPBACK = ("127.0.0.1", "localhost")
-EVERYWHERE = ("", "0.0.0.0")
-MAX_BODY_BYTES = 2048
-MAX_CONNECTIONS = 32
-SOCKET_S = 5.0  # for a request to arrive, and for an idle connection to be closed
-STOP_S = 2.0
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-}
+from deploy.control.messages import read_command, read_decision, read_page
+from deploy.page_server import MalformedError, PageHandler, PageServer, page_of
 
 
-class ControlServer:
+class ControlServer(PageServer):
     """Runs in threads beside the cell::
 
     desk = ControlDesk(records=True)
@@ -60,182 +34,53 @@ class ControlServer:
     """
 
     def __init__(self, desk: ControlDesk, address: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
-        self.token = token or secrets.token_urlsafe(16)
-        self._address = address
-        handler = type("Handler", (_Handler,), {"desk": desk, "token": self.token, "address": address})
-        try:
-            self._server = _Server((address, port), handler)
-        except OSError as error:
-            raise ServiceError(
-                f"cannot serve the control page at {address}:{port}: {error.strerror or error}; choose another port"
-            ) from error
-        # Short, since stopping waits for it.
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="control-page", daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        """Of the page, with the token."""
-        host = socket.gethostname() if self._address in EVERYWHERE else self._address
-        return f"http://{host}:{self.port}/?token={self.token}"
-
-    def start(self) -> None:
-        """Serve from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Serve no more; stopping twice does nothing."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join(STOP_S)
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__("control", _Handler, {"desk": desk}, address, port, token)
 
 
-class _Server(ThreadingHTTPServer):
-    """A bounded number of connections, none of which keeps a process alive."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, *arguments: Any) -> None:
-        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__(*arguments)
-
-    def server_bind(self) -> None:
-        """Without asking a name server who this is, which HTTPServer does."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.socket.getsockname()[:2]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that hangs up in the middle is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PageHandler):
     desk: ControlDesk
-    token: str
-    address: str
-    protocol_version = "HTTP/1.1"
-    timeout = SOCKET_S
 
-    def do_GET(self) -> None:
-        if (query := self._admitted()) is None:
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+        if (query := self.admitted()) is None:
             return
         match urlsplit(self.path).path:
             case "/":
-                self._answer(200, page().encode(), "text/html; charset=utf-8")
+                self.answer(200, page().encode(), "text/html; charset=utf-8")
             case "/state":
                 try:
-                    self._answer_json(200, self.desk.state(read_page(query.get("page", ""))))
+                    self.answer_json(200, self.desk.state(read_page(query.get("page", ""))))
                 except MalformedError as error:
-                    self._refuse(400, str(error))
+                    self.refuse(400, str(error))
             case "/picture":
                 picture = self.desk.picture()
                 if picture is None:
-                    self._refuse(404, "there is no picture yet")
+                    self.refuse(404, "there is no picture yet")
                 else:
-                    self._answer(200, picture, "image/jpeg")
+                    self.answer(200, picture, "image/jpeg")
             case other:
-                self._refuse(404, f"no {other!r} here; there are /, /state, /picture, /command and /decision")
+                self.refuse(404, f"no {other!r} here; there are /, /state, /picture, /command and /decision")
 
-    def do_POST(self) -> None:
-        if self._admitted() is None:
+    def do_POST(self) -> None:  # noqa: N802  # likewise
+        if self.admitted() is None:
             return
         try:
             match urlsplit(self.path).path:
                 case "/command":
-                    page, count, share = read_command(self._body())
+                    page, count, share = read_command(self.body())
                     self.desk.command(page, count, share)
-                    self._answer_json(200, self.desk.state(page))
+                    self.answer_json(200, self.desk.state(page))
                 case "/decision":
-                    self.desk.decide(*read_decision(self._body()))
-                    self._answer_json(200, {})
+                    self.desk.decide(*read_decision(self.body()))
+                    self.answer_json(200, {})
                 case other:
-                    self._refuse(404, f"nothing takes a POST at {other!r}; /command and /decision do")
+                    self.refuse(404, f"nothing takes a POST at {other!r}; /command and /decision do")
         except MalformedError as error:
-            self._refuse(400, str(error))
+            self.refuse(400, str(error))
         except ControlRefusedError as error:
-            self._refuse(409, str(error))
-
-    def log_message(self, *arguments: Any) -> None:
-        """Ten lines a second would say nothing."""
-
-    def _admitted(self) -> dict[str, str] | None:
-        """The query, if this request may come in; else it is answered already."""
-        query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        # A server at the loopback address is asked by that name; any other is a name somebody has bent to point here.
-        if self.address in LOOPBACK and host.rpartition(":")[0] not in LOOPBACK:
-            self._refuse(403, f"this page is not at {host!r}")
-        elif origin is not None and origin != f"http://{host}":
-            self._refuse(403, f"a page of {origin!r} may not drive this robot")
-        elif not secrets.compare_digest(query.get("token", "").encode(), self.token.encode()):
-            self._refuse(403, "the token is missing or wrong: open the address as it was printed")
-        else:
-            return query
-        return None
-
-    def _body(self) -> bytes:
-        """Raises MalformedError: it is not JSON by its own account, of unknown length, or too long."""
-        if self.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
-            raise MalformedError("expected Content-Type: application/json")
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or "Transfer-Encoding" in self.headers:
-            raise MalformedError("expected a body with a Content-Length")
-        if int(length) > MAX_BODY_BYTES:
-            raise MalformedError(f"the body has {length} bytes, at most {MAX_BODY_BYTES} are taken")
-        return self.rfile.read(int(length))
-
-    def _refuse(self, status: int, reason: str) -> None:
-        self.close_connection = True  # a body that was not read would be taken for the next request
-        self._answer_json(status, {"error": reason})
-
-    def _answer_json(self, status: int, value: dict[str, Any]) -> None:
-        self._answer(status, json.dumps(value).encode(), "application/json")
-
-    def _answer(self, status: int, content: bytes, kind: str) -> None:
-        self.send_response(status)
-        for name, value in HEADERS.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(content)
+            self.refuse(409, str(error))
 
 
 @cache
 def page() -> str:
-    """The control page; its parts are files of this package, and it asks for nothing else."""
-    templates = resources.files("deploy") / "templates"
-    text = (templates / "control.html").read_text()
-    for name in ("control.css", "control.js"):
-        text = text.replace(f"/* {name} */", (templates / name).read_text())
-    return text
+    """The control page."""
+    return page_of("control")

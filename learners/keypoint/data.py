@@ -178,6 +178,8 @@ class UnlabelledPool:
     def _put(self, frame: MultiViewFrame) -> None:
         self._passed[frame.cell_id] = max(frame.sequence, self._passed.get(frame.cell_id, -1))
         images, cameras = torch.from_numpy(stack_images([frame])), stack_cameras([frame]).to(torch.float32)
+        if self._frames is not None and images.shape[1] > self._frames.images.shape[1]:
+            self._frames, self._count, self._names = None, 0, []  # it began with frames that lacked a view
         if self._frames is None:
             self._frames = UnlabelledFrames(
                 torch.zeros(self._capacity, *images.shape[1:], dtype=torch.uint8),

@@ -19,6 +19,7 @@ from s3k_dist.geometry.camera import Camera
 
 # Frames since the change, at 4 Hz 15 s to 2 min: named as soon as may be, then measured better.
 LOOKS = (60, 120, 240, 480)
+GONE_FRAMES = 240  # without a view for a minute: it will not be back soon, and the others are watched without it
 PRECISE = 0.1  # relative standard deviation of a motion that need not be measured better
 
 
@@ -93,6 +94,7 @@ class CellWatch:
         self._monitor = DriftMonitor(config)
         self._window: deque[FrameFeatures] = deque(maxlen=LOOKS[-1])
         self._cameras: tuple[Camera, ...] = ()
+        self._lacking = 0  # frames in a row without all views
         self._events: list[DriftEvent] = []
         self._looked = 0
         self._found: Explanation | None = None
@@ -103,8 +105,15 @@ class CellWatch:
         return self._monitor
 
     def observe(self, features: FrameFeatures, cameras: Sequence[Camera]) -> None:
-        """Take a frame into account; cameras that were calibrated anew begin everything anew."""
+        """Take a frame into account; cameras that were calibrated anew begin everything anew.
+
+        A frame that lacks a view is passed over, for a while: a view may fail at times, and fewer do not compare.
+        """
         cameras = tuple(cameras)
+        lacks = len(cameras) < len(self._cameras) and all(camera in self._cameras for camera in cameras)
+        self._lacking = self._lacking + 1 if lacks else 0
+        if 0 < self._lacking < GONE_FRAMES:
+            return
         if cameras != self._cameras:
             self._monitor.reset()
             self._window.clear()

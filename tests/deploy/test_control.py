@@ -22,8 +22,9 @@ from actors.recording import load_recordings
 from actors.sim.cell import CableCell, CableCellSpec
 from actors.sim.expert import expert_twist
 from deploy.control.desk import FRESH_S, ControlDesk
-from deploy.control.server import MAX_BODY_BYTES, ControlServer
+from deploy.control.server import ControlServer
 from deploy.demos.episodes import find_episodes
+from deploy.page_server import MAX_BODY_BYTES
 from s3k_dist.errors import ServiceError
 from s3k_dist.images import Encoding, decode_image
 

@@ -206,6 +206,14 @@ def test_a_frame_of_another_layout_is_left_out(tmp_path: Path) -> None:
     assert held(pool) == images_of([*frames(1), *frames(1, first=3)])
 
 
+def test_a_pool_that_began_with_frames_that_lack_a_view_begins_anew_with_whole_ones(tmp_path: Path) -> None:
+    lacking = [frame(CAMERAS[:2], sequence=index, seed=60 + index) for index in range(2)]
+    reader = write(tmp_path, [*lacking, *frames(3, first=2)])
+    pool = UnlabelledPool(10, seed=0)
+    pool.follow(reader)
+    assert held(pool) == images_of(frames(3, first=2))
+
+
 def stream_of(root: Path, cell: str, count: int, first: int = 0) -> None:
     with StreamWriter(root, cell, shard_frames=2) as writer:
         for sequence in range(first, first + count):

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3k_dist.drift.monitor import DriftConfig
 from s3k_dist.drift.moved_camera import MovedCamera, NotMoved, Undecided, explain
 from s3k_dist.drift.pose_fit import CameraMotion, moved, simplest_motion
-from s3k_dist.drift.watch import CellWatch
+from s3k_dist.drift.watch import GONE_FRAMES, CellWatch
 from s3k_dist.errors import GeometryError
 from s3k_dist.geometry.camera import Camera
 from tests.s3k_dist.drift.windows import rig, said, window
@@ -195,3 +196,25 @@ def test_a_watch_notices_names_and_measures() -> None:
     standing = knocked(cameras, 2, move, np.zeros(3))
     watch.observe(after[-1], standing)
     assert watch.report().active == 0
+
+
+def test_a_view_that_fails_at_times_does_not_make_the_watch_begin_anew() -> None:
+    cameras, watch = rig(), CellWatch(DriftConfig(reference_frames=40))
+    for i in range(60):
+        lacking = i % 3 == 2
+        watch.observe(said(i, views=3 if lacking else 4), cameras[:3] if lacking else cameras)
+    assert watch.monitor.ready, "40 frames had all views"
+
+
+def test_a_view_that_is_gone_for_long_is_watched_without() -> None:
+    cameras, watch = rig(), CellWatch(DriftConfig(reference_frames=40))
+    for i in range(50):
+        watch.observe(said(i), cameras)
+    for i in range(50, 50 + GONE_FRAMES - 1):
+        watch.observe(said(i, views=3), cameras[:3])
+    assert watch.monitor.ready, "it still waits for the view"
+    for i in range(400, 439):
+        watch.observe(said(i, views=3), cameras[:3])
+    assert not watch.monitor.ready
+    watch.observe(said(439, views=3), cameras[:3])
+    assert watch.monitor.ready

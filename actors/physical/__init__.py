@@ -1,0 +1,1 @@
+"""What is bolted to a table: cameras."""

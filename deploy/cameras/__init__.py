@@ -1,0 +1,1 @@
+"""Cameras looked at by a person: found, previewed, focused."""
