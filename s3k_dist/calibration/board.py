@@ -105,7 +105,8 @@ class Board(BaseModel):
 
     def scaled(self, factor: float) -> "Board":
         """The same board from a printer that prints everything larger by ``factor``."""
-        return self.model_copy(update={"square_m": self.square_m * factor, "marker_m": self.marker_m * factor})
+        changed = {"square_m": self.square_m * factor, "marker_m": self.marker_m * factor}
+        return Board.model_validate(self.model_dump() | changed)  # a copy would keep the corners that are worked out
 
     def write(self, path: Path) -> None:
         """As JSON.

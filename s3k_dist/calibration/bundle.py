@@ -53,7 +53,7 @@ def fit_bundle(
     cameras: Mapping[str, Camera],
     boards: Mapping[str, Pose],
     *,
-    fixed_lenses: bool = False,
+    fixed_cameras: bool = False,
     settled: float = SETTLED,
 ) -> Bundle:
     """The cameras and board poses that explain the sightings best.
@@ -62,11 +62,11 @@ def fit_bundle(
         sightings: of these cameras and sets; those of others are passed over.
         cameras: to start from; the first one's pose is kept.
         boards: to start from.
-        fixed_lenses: keep the intrinsics as they are.
+        fixed_cameras: fit the board poses only.
         settled: relative gain of a step that is not worth another one.
     """
     views = [view for view in sightings.views if view.camera in cameras and view.set_name in boards]
-    problem = _Problem(sightings.board.corners_m, views, dict(cameras), dict(boards), fixed_lenses)
+    problem = _Problem(sightings.board.corners_m, views, dict(cameras), dict(boards), fixed_cameras)
     state = problem.begin()
     damping = 1e-4
     for _ in range(STEPS):
@@ -115,21 +115,19 @@ class _Problem:
         views: list[Sighting],
         cameras: dict[str, Camera],
         boards: dict[str, Pose],
-        fixed_lenses: bool,
+        fixed_cameras: bool,
     ) -> None:
         # One camera after the other, so that all corners that it saw are projected at once.
         self._views = [view for name in cameras for view in views if view.camera == name]
         self._corners_m = [corners_m[view.ids] for view in self._views]
         self._ends = np.cumsum([len(view.ids) for view in self._views])
-        self._of_camera = {
-            name: [i for i, view in enumerate(self._views) if view.camera == name] for name in cameras
-        }
+        self._of_camera = {name: [i for i, view in enumerate(self._views) if view.camera == name] for name in cameras}
         self._start = _State(cameras, boards)
         self._number = {name: i for i, name in enumerate(cameras)}
         free = np.ones((len(cameras), PER_CAMERA), bool)
         free[0, INTRINSICS:] = False
-        if fixed_lenses:
-            free[:, :INTRINSICS] = False
+        if fixed_cameras:
+            free[:] = False
         self._free = free.ravel()
 
     def begin(self) -> _State:

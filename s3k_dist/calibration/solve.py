@@ -86,9 +86,7 @@ def solve(sightings: Sightings, origin: str | None = None) -> Solution:
         raise CalibrationError(f"there is no set {origin!r}; the first are {', '.join(sightings.sets[:5])}")
     seeing = [name for name in sightings.cameras if sightings.of_camera(name)]
     placed, boards = chain(sightings, {name: start_camera(sightings, name) for name in seeing})
-    used = sightings.only(
-        [view for view in sightings.views if view.camera in placed and view.set_name in boards]
-    )
+    used = sightings.only([view for view in sightings.views if view.camera in placed and view.set_name in boards])
     bundle = fit_bundle(used, placed, boards)
     left_out: list[LeftOut] = []
     for _ in range(ROUNDS):
@@ -139,9 +137,7 @@ def _in_world(
         pose = Pose.of(camera) @ world
         cameras[name] = replace(camera, rotation=pose.rotation, translation_m=pose.translation_m)
     boards = {name: world.inverse() @ pose for name, pose in bundle.boards.items()}
-    return Solution(
-        used, tuple(left_out), cameras, boards, unplaced, origin, bundle.noise_px, bundle.covariance
-    )
+    return Solution(used, tuple(left_out), cameras, boards, unplaced, origin, bundle.noise_px, bundle.covariance)
 
 
 def _rms(off: np.ndarray) -> float:

@@ -26,7 +26,7 @@ def start_camera(sightings: Sightings, name: str) -> Camera:
     """A camera's lens from what it saw alone; its pose is none."""
     width, height = sightings.sizes_px[name]
     views = sightings.of_camera(name)
-    camera = _pinhole(name, width, height, rough_focal_px(sightings, name) or GUESSED_FOCAL * width)
+    camera = pinhole(name, width, height, rough_focal_px(sightings, name) or GUESSED_FOCAL * width)
     boards = {view.set_name: pose for view in views if (pose := _seen_from(camera, view, sightings)) is not None}
     if not boards:
         return camera
@@ -115,7 +115,8 @@ def _seen_from(camera: Camera, view: Sighting, sightings: Sightings) -> Pose | N
     return board_pose(sightings.board.corners_m[view.ids], view.pixels, camera)
 
 
-def _pinhole(name: str, width_px: int, height_px: int, focal_px: float) -> Camera:
+def pinhole(name: str, width_px: int, height_px: int, focal_px: float) -> Camera:
+    """A camera without distortion that looks through the middle of its image; its pose is none."""
     middle = (width_px - 1) / 2, (height_px - 1) / 2
     intrinsics = np.array([[focal_px, 0, middle[0]], [0, focal_px, middle[1]], [0, 0, 1]])
     return Camera(name, width_px, height_px, intrinsics, NO_DISTORTION, np.eye(3), np.zeros(3))

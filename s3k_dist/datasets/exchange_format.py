@@ -7,7 +7,8 @@
     frames/<cell>/<sequence>/frame.json      what a PNG cannot say; may be missing
 
 A camera is {"width_px", "height_px", "K", "distortion", "R", "t_m"}, in the conventions of `geometry/camera.py`, with
-"calibration" where a calibration file is known that it is from. A number is written so that reading it gives the same bits. docs/data.md has an example.
+"calibration" where a calibration file is known that it is from. A number is written so that reading it gives the same
+bits. docs/data.md has an example.
 """
 
 import json
@@ -183,7 +184,8 @@ def cameras_text(cameras: dict[str, CameraEntry]) -> str:
     """Content of ``cameras.json``: each matrix on one line."""
     entries = []
     for name, entry in cameras.items():
-        fields = [f"    {json.dumps(field)}: {json.dumps(value)}" for field, value in entry.model_dump(exclude_none=True).items()]
+        known = entry.model_dump(exclude_none=True).items()
+        fields = [f"    {json.dumps(field)}: {json.dumps(value)}" for field, value in known]
         entries.append(f"  {json.dumps(name)}: {{\n" + ",\n".join(fields) + "\n  }")
     return "{\n" + ",\n".join(entries) + "\n}\n"
 
