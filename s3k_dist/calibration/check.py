@@ -70,7 +70,10 @@ def check(cameras: Sequence[Camera], sightings: Sightings, noise_px: float) -> C
     found: MovedCamera | None = None
     holds = max(residual.values()) <= limit
     if abs(scale - 1) > LIMIT_SCALE and _agree_on_size(used, seeing, scale, limit):
-        text = f"the cameras agree, but measure the board {scale - 1:+.2%} wrong: is its file that of this print?"
+        size = "larger" if scale > 1 else "smaller"
+        text = (
+            f"by the cameras the board is {abs(scale - 1):.2%} {size} than its file says: is it the file of this print?"
+        )
         holds = False
     elif holds:
         text = f"it holds: {max(residual.values()):.2f} px at most"

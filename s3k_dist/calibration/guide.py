@@ -1,7 +1,7 @@
 """Leads a person through the capture: which sets to keep, and where the board is still missing, camera by camera.
 
-It asks for what the verdict will ask for, before there is a calibration: distances and tilts are worked out with a rough
-focal length, good enough to say "lean it more".
+It asks for what the verdict will ask for, before there is a calibration: distances and tilts are worked out with a
+rough focal length, good enough to say "lean it more".
 """
 
 from collections.abc import Mapping

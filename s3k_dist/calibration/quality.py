@@ -2,8 +2,8 @@
 
 The error map: a keypoint found with a stated noise in all views that see it, triangulated with cameras that are wrong
 by what the covariance of the calibration says. To first order a point moves by ``-(sum J^T J)^-1 sum J^T (du + G dp)``,
-with ``J`` the slope of a view's pixel by the point and ``G`` by the camera's parameters. A rigid motion of the whole rig
-is taken out: it is the business of the registration to the robot's base.
+with ``J`` the slope of a view's pixel by the point and ``G`` by the camera's parameters. A rigid motion of the whole
+rig is taken out: it is the business of the registration to the robot's base.
 """
 
 from collections.abc import Mapping

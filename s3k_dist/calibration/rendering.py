@@ -108,4 +108,4 @@ def _texture(board: Board, scale: float) -> np.ndarray:
         print_[round(top) : round(top + up), round(left) : round(left + across)] = INK
     print_ = cv2.resize(print_, (width, height), interpolation=cv2.INTER_AREA)
     margin = round(MARGIN_SQUARES * PIXELS_PER_SQUARE)
-    return cv2.copyMakeBorder(print_, *(4 * [margin]), cv2.BORDER_CONSTANT, value=PAPER)
+    return cv2.copyMakeBorder(print_, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=PAPER)
