@@ -82,7 +82,8 @@ def _seen(touch: Touch, number: int, cameras: dict[str, Camera], sightings: Sigh
         unknown = [name for name in touch.pixels if name not in cameras]
         if unknown or len(touch.pixels) < 2:
             raise CalibrationError(
-                f"{where}: expected pixels in two cameras or more of {', '.join(cameras)}, got {', '.join(touch.pixels)}"
+                f"{where}: expected pixels in two cameras or more of {', '.join(cameras)}, "
+                f"got {', '.join(touch.pixels)}"
             )
         chosen = [cameras[name] for name in touch.pixels]
         rays = [

@@ -56,7 +56,7 @@ def camera_svg(solution: Solution, name: str, quality: CameraQuality) -> str:
             )  # fmt: skip
             if not empty:
                 bias = quality.region_bias_px[row, column] / BAD_PX * BIAS_TIMES * cell[0]
-                start = middle + [0, 0.3 * cell[1]]
+                start = middle + np.array([0, 0.3 * cell[1]])
                 axes.annotate("", start + bias, start, arrowprops={"arrowstyle": "-|>", "color": "#c2570c", "lw": 1.4})
     return inline_svg(figure, f"{name}: residual in each region of the image, pixels")
 
@@ -119,6 +119,8 @@ def _slice(axes: "Axes", values: np.ndarray, expected: ErrorMap, low: float, hig
                 bbox={"facecolor": "#ffffff", "alpha": 0.7, "linewidth": 0, "pad": 1.5},
             )  # fmt: skip
     axes.set_aspect("equal")
+    room = 0.16 * (x[-1] - x[0])
+    axes.set(xlim=(x[0] - room, x[-1] + room), ylim=(y[0] - room, y[-1] + room))
     axes.set_xlabel("x, cm", loc="right")
     axes.set_ylabel("y, cm")
 
@@ -128,15 +130,14 @@ def _cameras(axes: "Axes", solution: Solution, expected: ErrorMap) -> None:
     middle = (expected.low_m + expected.high_m)[:2] / 2
     half = (expected.high_m - expected.low_m)[:2] / 2
     for name, camera in solution.cameras.items():
-        towards = camera.centre_m[:2] - middle
-        towards = towards / max(float(np.abs(towards / half).max()), 1e-9)
-        at = 100 * (middle + 0.88 * towards)
+        towards = (camera.centre_m[:2] - middle) / half
+        at = 100 * (middle + 1.17 * half * towards / max(float(np.abs(towards).max()), 1e-9))
         axes.text(*at, name, ha="center", va="center", size=8.5, color="#ffffff",
                   bbox={"facecolor": "#1d2026", "alpha": 0.75, "linewidth": 0, "pad": 1.5})  # fmt: skip
 
 
 def _millimetres(value: float) -> str:
-    return f"{value:.2g}" if value < 1 else f"{value:.1f}"
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _rectangle(corner: np.ndarray, size: np.ndarray, colour: object, hatch: str | None) -> object:

@@ -1,4 +1,4 @@
-"""``s3k calibrate``: a board to print, a guided capture, the cameras, their place before the robot, and whether it holds."""
+"""``s3k calibrate``: a board to print, a guided capture, the cameras, their place in the robot's base, a check."""
 
 import argparse
 from pathlib import Path
@@ -159,9 +159,8 @@ def _base(options: argparse.Namespace) -> int:
         print(line)  # noqa: T201
     for name, off_mm in found.left_out.items():
         print(f"{name}: left out, robot and cameras disagree by {off_mm:.1f} mm")  # noqa: T201
-    print(
-        f"{len(found.residual_mm)} poses or points, {found.rms_mm:.2f} mm are left; expect {found.expected_mm:.2f} mm"
-    )  # noqa: T201
+    count = f"{len(found.residual_mm)} poses or points"
+    print(f"{count}, {found.rms_mm:.2f} mm are left; expect {found.expected_mm:.2f} mm")  # noqa: T201
     if found.level is Level.BAD:
         return 1
     result.write(options.out)

@@ -17,7 +17,7 @@ from s3k_dist.errors import CalibrationError
 if TYPE_CHECKING:
     from cv2.aruco import CharucoBoard, Dictionary
 
-MARKER_SHARE = 0.75  # of the square's side: larger markers are read from farther away, but crowd the corners
+MARKER_SHARE = 0.7  # of the square's side: larger markers are read from farther away, but crowd the corners
 
 
 class Board(BaseModel):
@@ -37,7 +37,7 @@ class Board(BaseModel):
     squares_down: int = Field(ge=3, le=40)
     square_m: float = Field(gt=0, le=1)
     marker_m: float = Field(gt=0, le=1)
-    dictionary: str = "DICT_5X5_250"
+    dictionary: str = "DICT_4X4_100"  # few, large cells: read from farther away
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -9,6 +9,7 @@ import numpy as np
 from s3k_dist.calibration.board import Board
 
 MIN_CORNERS = 6  # fewer say too little of a pose; they may lie on a line
+MIN_GAP_PX = 2.0  # between a corner and the next marker: in less, the marker's edges draw the corner towards them
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +75,33 @@ class BoardDetector:
         self._charuco = cv2.aruco.CharucoDetector(board.charuco)
 
     def find(self, image: np.ndarray, set_name: str, camera: str) -> Sighting | None:
-        """The corners in an image, grey or RGB, uint8; None if it shows fewer than ``MIN_CORNERS``."""
+        """The corners in an image, grey or RGB, uint8; None if it shows fewer than ``MIN_CORNERS`` finely enough."""
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         corners, ids, _, _ = self._charuco.detectBoard(grey)
         if ids is None or len(ids) < MIN_CORNERS:
             return None
-        pixels = np.asarray(corners, np.float64).reshape(-1, 2)
         order = np.argsort(ids.ravel())
-        return Sighting(set_name, camera, ids.ravel()[order].astype(int), pixels[order])
+        numbers = ids.ravel()[order].astype(int)
+        pixels = np.asarray(corners, np.float64).reshape(-1, 2)[order]
+        good = self._gap_px(numbers, pixels) >= MIN_GAP_PX
+        if good.sum() < MIN_CORNERS:
+            return None
+        return Sighting(set_name, camera, numbers[good], pixels[good])
+
+    def _gap_px(self, ids: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """Between each corner and the markers beside it, in the direction in which the board is seen least finely."""
+        corners = self.board.corners_m[ids, :2]
+        homography, _ = cv2.findHomography(corners, pixels, cv2.RANSAC, 3.0)
+        if homography is None:
+            return np.zeros(len(ids))
+        gap_m = (self.board.square_m - self.board.marker_m) / 2
+        return gap_m * _least_pixels_a_metre(homography, corners)
+
+
+def _least_pixels_a_metre(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """How finely a board is seen at each of its points, in the direction in which it is seen least finely."""
+    ahead = np.column_stack([points, np.ones(len(points))]) @ homography.T
+    x, y, w = ahead.T
+    rows = [(homography[i, :2] * w[:, None] - each[:, None] * homography[2, :2]) / w[:, None] ** 2
+            for i, each in enumerate((x, y))]  # fmt: skip
+    return np.asarray(np.linalg.svd(np.stack(rows, 1), compute_uv=False)[:, -1])

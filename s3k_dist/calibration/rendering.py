@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from s3k_dist.calibration.board import Board
+from s3k_dist.drift.views import project
 from s3k_dist.geometry.camera import Camera
 
 PAPER, INK, SURROUNDINGS = 225.0, 25.0, 120.0
@@ -62,7 +63,31 @@ class BoardRenderer:
         Returns:
             Grey, uint8, shape (height_px, width_px); surroundings only where the board is turned away.
         """
-        rays = self._sub_pixel_rays(camera)
+        grey = np.full((camera.height_px, camera.width_px), SURROUNDINGS, np.float32)
+        box = self._box(camera, rotation, translation_m)
+        if box is not None:
+            grey[box] = self._board_in(self._sub_pixel_rays(camera)[_finer(box)], camera, rotation, translation_m)
+        if self.sensor.blur_px > 0:
+            grey = cv2.GaussianBlur(grey, (0, 0), self.sensor.blur_px)
+        noise = rng.standard_normal(grey.shape, dtype=np.float32)
+        return np.clip(np.rint(grey + self.sensor.noise * noise), 0, 255).astype(np.uint8)
+
+    def _box(self, camera: Camera, rotation: np.ndarray, translation_m: np.ndarray) -> tuple[slice, slice] | None:
+        """Rows and columns of the pixels that may see the board; None if none does."""
+        margin = (MARGIN_SQUARES + 0.1) * self.board.square_m
+        across, down = (np.linspace(-margin, side + margin, 9) for side in self.board.size_m)
+        sheet = np.stack(np.meshgrid(across, down), -1).reshape(-1, 2)
+        pixels, inside = project(np.column_stack([sheet, np.zeros(len(sheet))]) @ rotation.T + translation_m, camera)
+        if (inside[:, 2] <= 0).any():
+            return slice(0, camera.height_px), slice(0, camera.width_px)
+        low = np.clip(np.floor(pixels.min(0)).astype(int) - 2, 0, None)
+        high = np.clip(np.ceil(pixels.max(0)).astype(int) + 3, None, [camera.width_px, camera.height_px])
+        return None if (low >= high).any() else (slice(low[1], high[1]), slice(low[0], high[0]))
+
+    def _board_in(
+        self, rays: np.ndarray, camera: Camera, rotation: np.ndarray, translation_m: np.ndarray
+    ) -> np.ndarray:
+        """Grey levels of the pixels of some sub-pixels' rays."""
         # A ray c + s d meets the board where, in its frame, z = 0.
         centre = rotation.T @ (camera.centre_m - translation_m)
         inside = rays @ rotation.astype(np.float32)
@@ -77,11 +102,8 @@ class BoardRenderer:
         fine = cv2.remap(
             self._paper, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=SURROUNDINGS
         )
-        grey = cv2.resize(fine, (camera.width_px, camera.height_px), interpolation=cv2.INTER_AREA)
-        if self.sensor.blur_px > 0:
-            grey = cv2.GaussianBlur(grey, (0, 0), self.sensor.blur_px)
-        noise = rng.standard_normal(grey.shape, dtype=np.float32)
-        return np.clip(np.rint(grey + self.sensor.noise * noise), 0, 255).astype(np.uint8)
+        height, width = (side // SUBPIXELS for side in fine.shape)
+        return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
 
     def _sub_pixel_rays(self, camera: Camera) -> np.ndarray:
         """World directions through all sub-pixels, float32, kept for the next image."""
@@ -96,6 +118,11 @@ class BoardRenderer:
         rays = (np.concatenate([flat, np.ones_like(flat[..., :1])], -1) @ camera.rotation).astype(np.float32)
         self._rays[camera.name] = camera, rays
         return rays
+
+
+def _finer(box: tuple[slice, slice]) -> tuple[slice, slice]:
+    rows, columns = (slice(each.start * SUBPIXELS, each.stop * SUBPIXELS) for each in box)
+    return rows, columns
 
 
 def _texture(board: Board, scale: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from s3k_dist.calibration.bundle import PER_CAMERA, Bundle, fit_bundle
+from s3k_dist.calibration.bundle import PER_CAMERA, RAYLEIGH_MEDIAN, Bundle, fit_bundle
 from s3k_dist.calibration.detection import Sighting, Sightings
 from s3k_dist.calibration.pose import Pose, board_pose
 from s3k_dist.calibration.start import chain, start_camera
@@ -24,7 +24,7 @@ class LeftOut:
 
     Attributes:
         view: the image's corners.
-        residual_px: RMS distance of its corners from where the solution without it has them.
+        residual_px: typical distance of its corners from where the solution without it has them.
         reason: why it does not fit.
     """
 
@@ -103,7 +103,7 @@ def solve(sightings: Sightings, origin: str | None = None) -> Solution:
 
 def _outliers(bundle: Bundle, used: Sightings) -> list[LeftOut]:
     """Of every set at most one image, the worst: the others may fit without it."""
-    residual = {id(view): _rms(bundle.residuals_px(used, view)) for view in used.views}
+    residual = {id(view): _robust_rms(bundle.residuals_px(used, view)) for view in used.views}
     limit = max(OUTLIER * float(np.median(list(residual.values()))), OUTLIER_PX)
     found = []
     for set_name in bundle.boards:
@@ -119,7 +119,7 @@ def _reason(bundle: Bundle, used: Sightings, view: Sighting, limit: float) -> st
     own = np.inf
     if alone is not None:
         still = replace(camera, rotation=np.eye(3), translation_m=np.zeros(3))
-        own = _rms(project(alone.apply(corners), still)[0] - view.pixels)
+        own = _robust_rms(project(alone.apply(corners), still)[0] - view.pixels)
     if own > limit / 2:
         return "its corners do not lie as on the board: it moved during the exposure, is bent, or is half covered"
     return "it contradicts the other cameras of its set: the board moved between their images"
@@ -140,6 +140,6 @@ def _in_world(
     return Solution(used, tuple(left_out), cameras, boards, unplaced, origin, bundle.noise_px, bundle.covariance)
 
 
-def _rms(off: np.ndarray) -> float:
-    """Of the lengths of vectors, shape (N, 2)."""
-    return float(np.sqrt((off**2).sum(-1).mean()))
+def _robust_rms(off: np.ndarray) -> float:
+    """Of the lengths of vectors, shape (N, 2), from their median: a few wrong corners are no wrong image."""
+    return float(np.median(np.linalg.norm(off, axis=-1)) / RAYLEIGH_MEDIAN * np.sqrt(2))
