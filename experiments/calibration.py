@@ -216,13 +216,13 @@ def page(outcomes: dict[str, Outcome]) -> str:
     parts = [
         "# Calibration, against the truth",
         f"Made by `python -m experiments.calibration`; numbers are not edited. Machine: {machines}.",
-        f"Four cameras of {SIZE_PX} px, 0.9 to 1.1 m from the middle of a table, 40 degrees wide, with distorted lenses, see "
-        f"a rendered board in {SETS} sets: exact ray and plane, nine rays a pixel, blurred by {SENSOR.blur_px:g} px, "
-        f"{SENSOR.noise:g} grey levels of noise. The board of `s3k calibrate board` on A3 (13 x 9 squares of 30 mm), and on "
-        "A4 (9 x 6 squares). Each cell: the worst camera's error, and in brackets the standard deviation that "
-        "the calibration itself expects. Place and direction are relative to the first camera. Points: over the "
-        "workspace, triangulated from exact pixels, after the best rigid motion, RMS. s: processor seconds to find "
-        "the corners and solve.",
+        f"Four cameras of {SIZE_PX} px, 0.9 to 1.1 m from the middle of a table, 40 degrees wide, with distorted "
+        f"lenses, see a rendered board in {SETS} sets: exact ray and plane, nine rays a pixel, blurred by "
+        f"{SENSOR.blur_px:g} px, {SENSOR.noise:g} grey levels of noise. The board of `s3k calibrate board` on A3 (13 x "
+        "9 squares of 30 mm), and on A4 (9 x 6 squares). Each cell: the worst camera's error, and in brackets the "
+        "standard deviation that the calibration itself expects. Place and direction are relative to the first camera. "
+        "Points: over the workspace, triangulated from exact pixels, after the best rigid motion, RMS. s: processor "
+        "seconds to find the corners and solve.",
         table(header, rows),
         f"Wanted: {TARGET[0]:g} mm, {TARGET[1]:g} degrees, {TARGET[2]:g}%. Reached by {len(met)} of {len(good)}"
         f" ({sum(each in met for each in a3)} of {len(a3)} on A3).",
@@ -236,8 +236,8 @@ def page(outcomes: dict[str, Outcome]) -> str:
         ),
         "## OpenCV's joint solution",
         "`cv2.calibrateMultiview` on the same corners, started from `cv2.calibrateCamera` of each camera, is left with "
-        f"{', '.join(multiview)} px (RMS). It does not get over images that show a part of the board, and knows no wrong "
-        "images. So the joint fit is the project's own (`s3k_dist/calibration/bundle.py`).",
+        f"{', '.join(multiview)} px (RMS). It does not get over images that show a part of the board, and knows no "
+        "wrong images. So the joint fit is the project's own (`s3k_dist/calibration/bundle.py`).",
     ]
     return "\n\n".join(parts) + "\n"
 

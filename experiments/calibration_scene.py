@@ -47,7 +47,7 @@ def draw_poses(
     reach_m: float = 0.16,
     middle_m: tuple[float, float, float] = (0.0, 0.0, 0.05),
 ) -> Poses:
-    """Boards over the table: any yaw, tilted by up to ``tilt_deg``, within ``reach_m`` of the middle; board to world."""
+    """Boards over the table, board to world: any yaw, tilted by ``tilt_deg`` at most, ``reach_m`` about the middle."""
     poses = {}
     half = np.append(np.array(board.size_m) / 2, 0.0)
     for number in range(count):
@@ -97,7 +97,7 @@ def rendered(
 
 
 def errors(found: Mapping[str, Camera], truth: Mapping[str, Camera]) -> dict[str, tuple[float, float, float]]:
-    """How far cameras are off relative to the first of them: place in mm, direction in degrees, focal length in percent."""
+    """How far cameras are off relative to the first of them: place, mm; direction, degrees; focal length, percent."""
     first = next(iter(found))
     off = {}
     for name, camera in found.items():

@@ -21,6 +21,7 @@ INTRINSICS, POSE = 9, 6
 PER_CAMERA = INTRINSICS + POSE
 STEPS = 60
 SETTLED = 1e-10  # relative change of the cost
+EXACT_PX = 1e-8  # residual of corners without noise
 RAYLEIGH_MEDIAN = 1.1774  # of the length of a 2-D Gaussian error, in standard deviations along an axis
 FLOOR = 1e-13  # of the eigenvalues of the scaled normal matrix: what the data leave open becomes a huge variance
 
@@ -71,6 +72,8 @@ def fit_bundle(
     damping = 1e-4
     for _ in range(STEPS):
         normal = problem.linearise(state)
+        if normal.noise_px < EXACT_PX:
+            break
         better = None
         while damping < 1e9:
             tried = problem.stepped(state, normal, damping)

@@ -58,18 +58,22 @@ def board_pose(corners_m: np.ndarray, pixels: np.ndarray, camera: Camera) -> Pos
         pixels: where they are seen, shape (N, 2).
         camera: its lens; its pose does not matter.
     """
+    lens = camera.intrinsics, camera.distortion
+    best: tuple[float, Pose] | None = None
     try:
-        found, turn, move = cv2.solvePnP(
-            corners_m, pixels, camera.intrinsics, camera.distortion, flags=cv2.SOLVEPNP_IPPE
-        )
-        if not found:
-            return None
-        turn, move = cv2.solvePnPRefineLM(corners_m, pixels, camera.intrinsics, camera.distortion, turn, move)
+        # Of a flat board there are two poses, mirrored, that look alike, and IPPE gives both; but it fails on some exact
+        # views. Only after refinement is it plain which is best.
+        _, turns, moves, _ = cv2.solvePnPGeneric(corners_m, pixels, *lens, flags=cv2.SOLVEPNP_IPPE)
+        _, *alike = cv2.solvePnP(corners_m, pixels, *lens, flags=cv2.SOLVEPNP_SQPNP)
+        for rough_turn, rough_move in [alike, *zip(turns, moves, strict=True)]:
+            turn, move = cv2.solvePnPRefineLM(corners_m, pixels, *lens, rough_turn, rough_move)
+            off = cv2.projectPoints(corners_m, turn, move, *lens)[0].reshape(-1, 2) - pixels
+            error = float((off**2).sum())
+            if np.isfinite(error) and move[2, 0] > 0 and (best is None or error < best[0]):
+                best = error, Pose(cv2.Rodrigues(turn)[0], move.ravel())
     except cv2.error:
         return None
-    if not (np.isfinite(turn).all() and np.isfinite(move).all() and move[2, 0] > 0):
-        return None
-    return Pose(cv2.Rodrigues(turn)[0], move.ravel())
+    return None if best is None else best[1]
 
 
 def fit_points(points_m: np.ndarray, seen_m: np.ndarray) -> tuple[Pose, np.ndarray]:
