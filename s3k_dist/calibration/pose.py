@@ -61,8 +61,8 @@ def board_pose(corners_m: np.ndarray, pixels: np.ndarray, camera: Camera) -> Pos
     lens = camera.intrinsics, camera.distortion
     best: tuple[float, Pose] | None = None
     try:
-        # Of a flat board there are two poses, mirrored, that look alike, and IPPE gives both; but it fails on some exact
-        # views. Only after refinement is it plain which is best.
+        # Of a flat board there are two poses, mirrored, that look alike, and IPPE gives both; but it fails on some
+        # exact views. Only after refinement is it plain which is best.
         _, turns, moves, _ = cv2.solvePnPGeneric(corners_m, pixels, *lens, flags=cv2.SOLVEPNP_IPPE)
         _, *alike = cv2.solvePnP(corners_m, pixels, *lens, flags=cv2.SOLVEPNP_SQPNP)
         for rough_turn, rough_move in [alike, *zip(turns, moves, strict=True)]:

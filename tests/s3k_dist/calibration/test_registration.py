@@ -24,8 +24,8 @@ def recorded(
     rng = np.random.default_rng(seed)
     tools, boards = {}, {}
     for number in range(count):
-        turn = np.radians(rng.uniform(-turn_deg, turn_deg, 3)) + [0, 3.0, 0]
-        tool = Pose.of_vector(turn, rng.uniform(-0.2, 0.2, 3) + [0.5, 0, 0.3])
+        turn = np.radians(rng.uniform(-turn_deg, turn_deg, 3)) + np.array([0, 3.0, 0])
+        tool = Pose.of_vector(turn, rng.uniform(-0.2, 0.2, 3) + np.array([0.5, 0, 0.3]))
         boards[str(number)] = base_from_world.inverse() @ tool @ held
         tools[str(number)] = Pose.of_vector(rng.normal(0, noise_m, 3), rng.normal(0, noise_m, 3)) @ tool
     return tools, boards

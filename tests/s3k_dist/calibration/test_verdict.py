@@ -1,6 +1,5 @@
 """The verdict: a good spread of images is called good, each kind of bad one is called bad, with what to do about it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,15 +19,15 @@ SMALL = Board(squares_across=7, squares_down=5, square_m=0.025, marker_m=0.0175)
 
 
 @pytest.fixture(scope="module")
-def cameras() -> Iterator[dict[str, Camera]]:
-    yield draw_cameras(np.random.default_rng(11), SIZE_PX)
+def cameras() -> dict[str, Camera]:
+    return draw_cameras(np.random.default_rng(11), SIZE_PX)
 
 
 @pytest.fixture(scope="module")
-def good(cameras: dict[str, Camera]) -> Iterator[tuple[Solution, Verdict]]:
+def good(cameras: dict[str, Camera]) -> tuple[Solution, Verdict]:
     rng = np.random.default_rng(12)
     solution = solve(seen(cameras, draw_poses(rng, BOARD, 36, reach_m=0.22), rng, NOISE_PX))
-    yield solution, judge(solution)
+    return solution, judge(solution)
 
 
 def faults(sightings: Sightings) -> list[str]:
