@@ -26,7 +26,7 @@ def cameras() -> dict[str, Camera]:
 @pytest.fixture(scope="module")
 def good(cameras: dict[str, Camera]) -> tuple[Solution, Verdict]:
     rng = np.random.default_rng(12)
-    solution = solve(seen(cameras, draw_poses(rng, BOARD, 36, reach_m=0.22), rng, NOISE_PX))
+    solution = solve(seen(cameras, draw_poses(rng, BOARD, 36, reach_m=0.22), rng, 0.5 * NOISE_PX))
     return solution, judge(solution)
 
 
