@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from deploy.commands.calibrate import add_calibrate
 from deploy.commands.cameras import add_cameras
 from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        *(add_exchange, add_cameras, add_robot),
+        *(add_exchange, add_cameras, add_calibrate, add_robot),
     ):
         add(commands)
     return parser

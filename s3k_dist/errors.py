@@ -4,7 +4,8 @@ S3KError
 ├── ConfigError          a preset, key or value that the configuration tree does not know
 ├── FrameError           a frame that cannot be used: too few views, no pose, wrong image size, damaged image
 ├── GeometryError        cameras or pixels from which no 3-D point follows
-│   └── TooFewViewsError fewer than two views see a keypoint
+│   ├── TooFewViewsError fewer than two views see a keypoint
+│   └── CalibrationError images, poses or a file from which no calibration follows
 ├── StorageError         a file, shard or version that is missing, damaged or cannot be written
 │   ├── StoreAwayError   the stream's store does not answer, or not in time
 │   ├── ShardGoneError   a shard or frame that was in the stream is not there any more
@@ -47,6 +48,10 @@ class GeometryError(S3KError):
 
 class TooFewViewsError(GeometryError):
     """Fewer than two views see a keypoint."""
+
+
+class CalibrationError(GeometryError):
+    """Images, poses or a file from which no calibration follows."""
 
 
 class StorageError(S3KError):

@@ -147,6 +147,7 @@ def _camera_to_proto(camera: Camera) -> frame_pb2.Camera:
         cam_from_world=frame_pb2.Pose(
             rotation=camera.rotation.ravel().tolist(), translation_m=camera.translation_m.tolist()
         ),
+        calibration=camera.calibration,
     )
 
 
@@ -171,6 +172,7 @@ def _camera_from_proto(message: frame_pb2.Camera, frame: str) -> Camera:
             distortion=np.array(message.distortion) if message.distortion else NO_DISTORTION,
             rotation=np.array(message.cam_from_world.rotation).reshape(3, 3),
             translation_m=np.array(message.cam_from_world.translation_m),
+            calibration=message.calibration,
         )
     except GeometryError as error:
         raise FrameError(f"{frame}: {error}") from error

@@ -6,8 +6,9 @@
     frames/<cell>/<sequence>/cameras.json    the cameras that differ from the rig's on this frame, if any do
     frames/<cell>/<sequence>/frame.json      what a PNG cannot say; may be missing
 
-A camera is {"width_px", "height_px", "K", "distortion", "R", "t_m"}, in the conventions of `geometry/camera.py`. A
-number is written so that reading it gives the same bits. docs/data.md has an example.
+A camera is {"width_px", "height_px", "K", "distortion", "R", "t_m"}, in the conventions of `geometry/camera.py`, with
+"calibration" where a calibration file is known that it is from. A number is written so that reading it gives the same
+bits. docs/data.md has an example.
 """
 
 import json
@@ -58,6 +59,7 @@ class CameraEntry(BaseModel):
         distortion: ``k1, k2, p1, p2, k3``.
         R: rows of the rotation, world to camera.
         t_m: translation, world to camera, metres.
+        calibration: version of the calibration file that it is from; None if from none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -68,6 +70,7 @@ class CameraEntry(BaseModel):
     distortion: tuple[float, float, float, float, float]
     R: tuple[Row, Row, Row]
     t_m: Row
+    calibration: str | None = None
 
     @field_validator("K")
     @classmethod
@@ -91,6 +94,7 @@ class CameraEntry(BaseModel):
             "distortion": camera.distortion.tolist(),
             "R": camera.rotation.tolist(),
             "t_m": camera.translation_m.tolist(),
+            "calibration": camera.calibration or None,
         }
         try:
             return validated(cls, values)
@@ -111,6 +115,7 @@ class CameraEntry(BaseModel):
             np.array(self.distortion, dtype=np.float64),
             np.array(self.R, dtype=np.float64),
             np.array(self.t_m, dtype=np.float64),
+            self.calibration or "",
         )
 
 
@@ -179,7 +184,8 @@ def cameras_text(cameras: dict[str, CameraEntry]) -> str:
     """Content of ``cameras.json``: each matrix on one line."""
     entries = []
     for name, entry in cameras.items():
-        fields = [f"    {json.dumps(field)}: {json.dumps(value)}" for field, value in entry.model_dump().items()]
+        known = entry.model_dump(exclude_none=True).items()
+        fields = [f"    {json.dumps(field)}: {json.dumps(value)}" for field, value in known]
         entries.append(f"  {json.dumps(name)}: {{\n" + ",\n".join(fields) + "\n  }")
     return "{\n" + ",\n".join(entries) + "\n}\n"
 

@@ -82,7 +82,7 @@ def fit_pose(
         now, inside_m = project(points_m, posed)
         off = pixels - now
         slope = pixel_slope(inside_m, posed)
-        jacobian = np.concatenate([-slope @ posed.rotation, -slope @ _cross(inside_m)], axis=-1)
+        jacobian = np.concatenate([-slope @ posed.rotation, -slope @ cross(inside_m)], axis=-1)
         distance = np.linalg.norm(off, axis=-1)
         # Of a Rayleigh distribution, whose median is 1.1774 standard deviations.
         noise_px = max(1e-6, float(np.median(distance)) / 1.1774)
@@ -92,14 +92,14 @@ def fit_pose(
         if not np.isfinite(normal).all() or np.linalg.cond(_scaled(normal)) > 1e8:
             return None
         step = np.linalg.solve(normal, gradient.sum(0))
-        centre, turn = centre + step[:3], _rotation(step[3:]) @ turn
+        centre, turn = centre + step[:3], rotation_of(step[3:]) @ turn
         if np.abs(step).max() < 1e-9:
             break
     posed = _posed(camera, turn @ camera.rotation, centre)
     before, after = project(points_m, camera)[0], project(points_m, posed)[0]
     return PoseFit(
         camera=posed,
-        vector=np.concatenate([centre - camera.centre_m, _rotation_vector(turn)]),
+        vector=np.concatenate([centre - camera.centre_m, rotation_vector(turn)]),
         covariance=_covariance(normal, gradient, frames),
         shift_px=float(np.linalg.norm(after - before, axis=-1).mean()),
         residual_px=float(np.linalg.norm(pixels - before, axis=-1).mean()),
@@ -130,7 +130,7 @@ def simplest_motion(vector: np.ndarray, covariance: np.ndarray) -> CameraMotion:
 
 def moved(camera: Camera, motion: CameraMotion) -> Camera:
     """The camera after a motion."""
-    return _posed(camera, _rotation(motion.turned_rad) @ camera.rotation, camera.centre_m + motion.centre_m)
+    return _posed(camera, rotation_of(motion.turned_rad) @ camera.rotation, camera.centre_m + motion.centre_m)
 
 
 def _covariance(normal: np.ndarray, gradient: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -145,7 +145,8 @@ def _covariance(normal: np.ndarray, gradient: np.ndarray, frames: np.ndarray) ->
 
 
 def _posed(camera: Camera, rotation: np.ndarray, centre_m: np.ndarray) -> Camera:
-    return replace(camera, rotation=rotation, translation_m=-rotation @ centre_m)
+    # Where it is now is not what its calibration file says.
+    return replace(camera, rotation=rotation, translation_m=-rotation @ centre_m, calibration="")
 
 
 def _scaled(normal: np.ndarray) -> np.ndarray:
@@ -154,23 +155,23 @@ def _scaled(normal: np.ndarray) -> np.ndarray:
     return normal / np.outer(scale, scale)
 
 
-def _cross(vectors: np.ndarray) -> np.ndarray:
+def cross(vectors: np.ndarray) -> np.ndarray:
     """The matrices that take the cross product with them from the left, shape (..., 3, 3)."""
     x, y, z = np.moveaxis(vectors, -1, 0)
     zero = np.zeros_like(x)
     return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], -2)
 
 
-def _rotation(vector: np.ndarray) -> np.ndarray:
+def rotation_of(vector: np.ndarray) -> np.ndarray:
     """Rodrigues' formula."""
     angle = float(np.linalg.norm(vector))
     if angle < 1e-12:
         return np.eye(3)
-    axis = _cross(vector / angle)
+    axis = cross(vector / angle)
     return np.asarray(np.eye(3) + np.sin(angle) * axis + (1 - np.cos(angle)) * axis @ axis)
 
 
-def _rotation_vector(rotation: np.ndarray) -> np.ndarray:
+def rotation_vector(rotation: np.ndarray) -> np.ndarray:
     """Its inverse, below half a turn."""
     skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     sine, cosine = np.linalg.norm(skew) / 2, (np.trace(rotation) - 1) / 2

@@ -4,7 +4,7 @@ Conventions are OpenCV's throughout the project: camera axes x right, y down, z 
 pixel is (0, 0), so an image of width W spans u from -0.5 to W - 0.5; ``x_cam = rotation @ x_world + translation``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Camera:
         distortion: ``k1, k2, p1, p2, k3`` on normalised coordinates, shape (5,).
         rotation: world to camera, shape (3, 3).
         translation_m: world to camera, shape (3,), metres.
+        calibration: version of the calibration file that it is from (`s3k_dist.calibration.file`); empty if from none.
 
     Raises:
         GeometryError: a shape is wrong, a value is not finite, a focal length is not positive, or ``rotation`` is not a
@@ -38,6 +39,7 @@ class Camera:
     distortion: np.ndarray
     rotation: np.ndarray
     translation_m: np.ndarray
+    calibration: str = ""
 
     def __post_init__(self) -> None:
         for field, shape in (
@@ -62,8 +64,8 @@ class Camera:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Camera):
             return NotImplemented
-        sizes = (self.name, self.width_px, self.height_px) == (other.name, other.width_px, other.height_px)
-        return sizes and all(
+        own = (self.name, self.width_px, self.height_px, self.calibration)
+        return own == (other.name, other.width_px, other.height_px, other.calibration) and all(
             np.array_equal(getattr(self, field), getattr(other, field))
             for field in ("intrinsics", "distortion", "rotation", "translation_m")
         )
@@ -82,4 +84,4 @@ class Camera:
         intrinsics[:2, :2] *= scale[:, None]
         # Pixel centres, not pixel corners, lie on the integers: scale about the corner of the image at -0.5.
         intrinsics[:2, 2] = (intrinsics[:2, 2] + 0.5) * scale - 0.5
-        return Camera(self.name, width_px, height_px, intrinsics, self.distortion, self.rotation, self.translation_m)
+        return replace(self, width_px=width_px, height_px=height_px, intrinsics=intrinsics)

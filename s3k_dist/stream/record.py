@@ -7,6 +7,7 @@ A record is a msgpack map:
      "views": [{"name": str, "width_px": int, "height_px": int,       one for each camera
                 "intrinsics": [9 floats], "distortion": [5 floats],
                 "rotation": [9 floats], "translation_m": [3 floats],
+                "calibration": str,                               missing if it is from no calibration file
                 "captured_at_ns": int, "encoding": "RAW" | "JPEG" | "PNG", "image": bytes}, ...]}
 
 Plain types only, no extension types: whoever writes a shard cannot make its reader run code. The camera models are
@@ -111,7 +112,7 @@ def typed(fields: Any, name: str, kind: type[Field]) -> Field:
 
 def _pack_view(view: View, encoding: Encoding) -> dict[str, Any]:
     camera = view.camera
-    return {
+    fields = {
         "name": camera.name,
         "width_px": camera.width_px,
         "height_px": camera.height_px,
@@ -123,6 +124,7 @@ def _pack_view(view: View, encoding: Encoding) -> dict[str, Any]:
         "encoding": encoding.name,
         "image": encode_image(view.image, encoding),
     }
+    return fields | {"calibration": camera.calibration} if camera.calibration else fields
 
 
 def _unpack_view(fields: Any) -> View:
@@ -131,6 +133,7 @@ def _unpack_view(fields: Any) -> View:
         typed(fields, "width_px", int),
         typed(fields, "height_px", int),
         *(_floats(fields, name) for name in ("intrinsics", "distortion", "rotation", "translation_m")),
+        typed(fields, "calibration", str) if "calibration" in fields else "",
     )
     encoding = typed(fields, "encoding", str)
     if encoding not in Encoding.__members__:
@@ -142,7 +145,14 @@ def _unpack_view(fields: Any) -> View:
 # Frame after frame has the same cameras, and to check one takes as long as to read a JPEG. By their bytes: 0 is not -0.
 @lru_cache(maxsize=1024)
 def _camera(
-    name: str, width_px: int, height_px: int, intrinsics: bytes, distortion: bytes, rotation: bytes, translation: bytes
+    name: str,
+    width_px: int,
+    height_px: int,
+    intrinsics: bytes,
+    distortion: bytes,
+    rotation: bytes,
+    translation: bytes,
+    calibration: str,
 ) -> Camera:
     return Camera(
         name=name,
@@ -152,6 +162,7 @@ def _camera(
         distortion=np.array(np.frombuffer(distortion)),
         rotation=np.array(np.frombuffer(rotation)).reshape(3, 3),
         translation_m=np.array(np.frombuffer(translation)),
+        calibration=calibration,
     )
 
 

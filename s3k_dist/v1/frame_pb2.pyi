@@ -30,7 +30,7 @@ class View(_message.Message):
     def __init__(self, camera: _Optional[_Union[Camera, _Mapping]] = ..., image: _Optional[_Union[Image, _Mapping]] = ..., captured_at_ns: _Optional[int] = ...) -> None: ...
 
 class Camera(_message.Message):
-    __slots__ = ("name", "width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "distortion", "cam_from_world")
+    __slots__ = ("name", "width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px", "distortion", "cam_from_world", "calibration")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Camera(_message.Message):
     CY_PX_FIELD_NUMBER: _ClassVar[int]
     DISTORTION_FIELD_NUMBER: _ClassVar[int]
     CAM_FROM_WORLD_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     width_px: int
     height_px: int
@@ -49,7 +50,8 @@ class Camera(_message.Message):
     cy_px: float
     distortion: _containers.RepeatedScalarFieldContainer[float]
     cam_from_world: Pose
-    def __init__(self, name: _Optional[str] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., fx_px: _Optional[float] = ..., fy_px: _Optional[float] = ..., cx_px: _Optional[float] = ..., cy_px: _Optional[float] = ..., distortion: _Optional[_Iterable[float]] = ..., cam_from_world: _Optional[_Union[Pose, _Mapping]] = ...) -> None: ...
+    calibration: str
+    def __init__(self, name: _Optional[str] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., fx_px: _Optional[float] = ..., fy_px: _Optional[float] = ..., cx_px: _Optional[float] = ..., cy_px: _Optional[float] = ..., distortion: _Optional[_Iterable[float]] = ..., cam_from_world: _Optional[_Union[Pose, _Mapping]] = ..., calibration: _Optional[str] = ...) -> None: ...
 
 class Pose(_message.Message):
     __slots__ = ("rotation", "translation_m")

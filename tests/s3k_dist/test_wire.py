@@ -31,7 +31,9 @@ def cameras(draw: st.DrawFn, name: str) -> Camera:
     rotation[:, 0] *= np.sign(np.linalg.det(rotation))
     intrinsics = np.array([[draw(focal), 0, draw(finite)], [0, draw(focal), draw(finite)], [0, 0, 1]])
     distortion = draw(hnp.arrays(float, 5, elements=st.floats(-1, 1)))
-    return Camera(name, width, height, intrinsics, distortion, rotation, draw(hnp.arrays(float, 3, elements=finite)))
+    translation = draw(hnp.arrays(float, 3, elements=finite))
+    calibration = draw(st.sampled_from(["", "cal-0123456789ab"]))
+    return Camera(name, width, height, intrinsics, distortion, rotation, translation, calibration)
 
 
 @st.composite

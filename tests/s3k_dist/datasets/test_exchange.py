@@ -110,7 +110,8 @@ def records(draw: st.DrawFn) -> list[StreamRecord]:
                 draw(hnp.arrays(float, 5, elements=numbers)),
                 draw(hnp.arrays(float, 3, elements=numbers)),
             )
-            camera = Camera(name, width, height, intrinsics, lens, pose.rotation, translation)
+            calibration = draw(st.sampled_from(["", "cal-0123456789ab"]))
+            camera = Camera(name, width, height, intrinsics, lens, pose.rotation, translation, calibration)
             views.append(View(camera, draw(hnp.arrays(np.uint8, (height, width, 3))), draw(counts)))
         scene = MultiViewFrame(cell_id, sequence, draw(counts), tuple(views))
         made.append(

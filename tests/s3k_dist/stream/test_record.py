@@ -30,7 +30,8 @@ def views(draw: st.DrawFn, name: str) -> View:
     intrinsics = np.array([[draw(st.floats(1, 1e4)), draw(finite), draw(finite)], [0, 9.5, draw(finite)], [0, 0, 1]])
     distortion = draw(hnp.arrays(float, 5, elements=st.floats(-1, 1)))
     translation = draw(hnp.arrays(float, 3, elements=finite))
-    camera = Camera(name, width, height, intrinsics, distortion, rotation, translation)
+    calibration = draw(st.sampled_from(["", "cal-0123456789ab"]))
+    camera = Camera(name, width, height, intrinsics, distortion, rotation, translation, calibration)
     return View(camera, draw(hnp.arrays(np.uint8, (height, width, 3))), draw(counts))
 
 

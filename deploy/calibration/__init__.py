@@ -1,0 +1,1 @@
+"""``s3k calibrate``: the board to print, the guided capture, the report."""
