@@ -18,6 +18,7 @@ S3KError
 ├── CellError            a robot cell cannot observe or act
 ├── RobotError           a robot's driver does not answer, or cannot do what it is asked
 ├── SafetyError          limits that cannot be kept, or a robot that is outside of them
+├── BehaviourError       a scripted behaviour did not get where it should
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
@@ -78,6 +79,10 @@ class CellError(S3KError):
 
 class RobotError(S3KError):
     """A robot's driver does not answer, or cannot do what it is asked."""
+
+
+class BehaviourError(S3KError):
+    """A scripted behaviour did not get where it should."""
 
 
 class SafetyError(S3KError):
