@@ -20,6 +20,7 @@ S3KError
 │   └── CameraError      a camera cannot be used, of several kinds (actors.physical.camera)
 ├── RobotError           a robot's driver does not answer, or cannot do what it is asked
 ├── SafetyError          limits that cannot be kept, or a robot that is outside of them
+├── BehaviourError       a scripted behaviour did not get where it should
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
@@ -84,6 +85,10 @@ class CellError(S3KError):
 
 class RobotError(S3KError):
     """A robot's driver does not answer, or cannot do what it is asked."""
+
+
+class BehaviourError(S3KError):
+    """A scripted behaviour did not get where it should."""
 
 
 class SafetyError(S3KError):

@@ -16,14 +16,21 @@ class Fragment:
         asset: MJCF that goes under ``<asset>``.
         worldbody: MJCF that goes under ``<worldbody>``.
         files: textures and meshes that ``asset`` names.
+        actuator: MJCF that goes under ``<actuator>``.
     """
 
     asset: str
     worldbody: str
     files: Mapping[str, bytes] = field(default_factory=dict)
+    actuator: str = ""
 
     def __add__(self, other: "Fragment") -> "Fragment":
-        return Fragment(self.asset + other.asset, self.worldbody + other.worldbody, {**self.files, **other.files})
+        return Fragment(
+            self.asset + other.asset,
+            self.worldbody + other.worldbody,
+            {**self.files, **other.files},
+            self.actuator + other.actuator,
+        )
 
 
 class Scene(Protocol):

@@ -38,6 +38,10 @@ class Shot:
 class Studio:
     """Renders one scene over and over, differently each time.
 
+    Attributes:
+        model: of the world.
+        data: its state; whoever steps it calls ``mj_forward`` before the next look.
+
     Args:
         scene: what is on the table.
         size_px: side of the square images.
@@ -56,8 +60,9 @@ class Studio:
         self._size_px = size_px
         self._rig = rig or Rig()
         world = _room(_table_tops(seed, TABLE_TOPS, cluttered), self._rig.views) + scene.fragment()
-        self._model = model = mujoco.MjModel.from_xml_string(_mjcf(world, size_px), assets=dict(world.files))
-        self._data = mujoco.MjData(model)
+        self.model = model = mujoco.MjModel.from_xml_string(_mjcf(world, size_px), assets=dict(world.files))
+        self.data = mujoco.MjData(model)
+        self._cameras: tuple[Camera, ...] = ()
         model.cam_fovy[: self._rig.views] = self._rig.fovy_deg
         self._table = model.geom("table").id
         self._table_tops = [model.material(f"table{index}").id for index in range(TABLE_TOPS)]
@@ -76,30 +81,46 @@ class Studio:
             rng: decides everything that is random; the same state gives the same shot.
             moment: where in the data set's timeline this is, in [0, 1).
         """
-        model, data = self._model, self._data
+        self.arrange(rng, moment)
+        return self.look()
+
+    def arrange(
+        self, rng: np.random.Generator, moment: float = 0.0, *, room: np.random.Generator | None = None
+    ) -> None:
+        """Arrange the scene, the light and the cameras anew; as ``take``, without looking.
+
+        Args:
+            rng: decides everything that is random, but for what ``room`` decides.
+            moment: as in ``take``.
+            room: decides table, light and cameras, where they should not change with the scene.
+        """
+        model, data, room = self.model, self.data, rng if room is None else room
         mujoco.mj_resetData(model, data)
-        self._lay_table(rng)
-        self._light(rng)
-        cameras = self._rig.draw(rng, self._size_px)
-        for index, camera in enumerate(cameras):
+        self._lay_table(room)
+        self._light(room)
+        self._cameras = self._rig.draw(room, self._size_px)
+        for index, camera in enumerate(self._cameras):
             model.cam_pos[index] = camera.centre_m
             mujoco.mju_mat2Quat(model.cam_quat[index], (camera.rotation.T @ OPENCV_FROM_MUJOCO).ravel())
         self._scene.arrange(model, data, rng, moment)
         mujoco.mj_forward(model, data)
-        images = np.stack([self._render(f"cam{index}") for index in range(len(cameras))])
-        return Shot(images, cameras, self._scene.points_m(model, data))
+
+    def look(self) -> Shot:
+        """What every camera sees of the scene as it is now."""
+        images = np.stack([self._render(f"cam{index}") for index in range(len(self._cameras))])
+        return Shot(images, self._cameras, self._scene.points_m(self.model, self.data))
 
     def close(self) -> None:
         """Free the renderer."""
         self._renderer.close()
 
     def _render(self, camera: str) -> np.ndarray:
-        self._renderer.update_scene(self._data, camera)
+        self._renderer.update_scene(self.data, camera)
         return np.array(self._renderer.render())
 
     def _lay_table(self, rng: np.random.Generator) -> None:
         """One of the tops, at any place and turn, in any tint."""
-        model, top = self._model, rng.choice(self._table_tops)
+        model, top = self.model, rng.choice(self._table_tops)
         model.geom_matid[self._table] = top
         model.mat_rgba[top, :3] = rng.uniform(0.6, 1.0) * rng.uniform(0.45, 1.0, 3)
         model.mat_texrepeat[top] = TABLE_SIZE_M / rng.uniform(1.0, 2.2)
@@ -108,7 +129,7 @@ class Studio:
         model.geom_quat[self._table] = np.cos(turn), 0, 0, np.sin(turn)
 
     def _light(self, rng: np.random.Generator) -> None:
-        model = self._model
+        model = self.model
         for lamp in self._lamps:
             position = np.array([*rng.uniform(-1.0, 1.0, 2), rng.uniform(1.2, 2.0)])
             model.light_pos[lamp] = position
@@ -151,4 +172,5 @@ def _mjcf(world: Fragment, size_px: int) -> str:
  <default><default class="look"><geom contype="0" conaffinity="0" mass="0"/></default></default>
  <asset>{world.asset}</asset>
  <worldbody>{world.worldbody}</worldbody>
+ <actuator>{world.actuator}</actuator>
 </mujoco>"""
