@@ -5,7 +5,7 @@ cameras:
   cam1: {serial: 40012346, settings: {exposure_us: 8000}}     # differs from the others in that
 settings: {exposure_us: 5000, gain_db: 0, pixel_format: RGB8, roi: {x: 760, y: 400, width: 400, height: 400}}
 trigger: {kind: hardware, line: Line1}                          # or software, which is the default, or action
-calibration: cameras.json                                       # beside this file
+calibration: calibration.json                                   # of `s3k calibrate`, beside this file
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from actors.physical.settings import ActionTrigger, CameraSettings, RigLimits, SoftwareTrigger, Trigger
 from deploy.settings import Section, read_tree, validated
-from s3k_dist.errors import ConfigError, GeometryError, StorageError
+from s3k_dist.errors import CalibrationError, ConfigError, GeometryError, StorageError
 
 if TYPE_CHECKING:
     from actors.physical.camera import OpenCamera
@@ -52,8 +52,8 @@ class RigFile(Section):
         settings: of all cameras.
         trigger: where it comes from.
         limits: what is made of their frames.
-        calibration: a table of cameras by serial number, as an exchange folder's ``cameras.json``; None before there is
-            one: such a rig can be looked through, but makes no frames.
+        calibration: a file of ``s3k calibrate``, or a table of cameras by name as an exchange folder's
+            ``cameras.json``; None before there is one: such a rig can be looked through, but makes no frames.
         image_px: side of the square images that frames have; None: as the cameras send them.
         emulated: so many emulated Basler cameras, in place of bolted ones; their serial numbers are 0815-0000 and on.
     """
@@ -136,29 +136,42 @@ def open_rig(rig: RigFile, feed: "ImageFeed | None" = None) -> "CameraRig":
 
 
 def calibrated_cameras(rig: RigFile) -> "tuple[Camera, ...]":
-    """The cameras of a rig as they were calibrated, by the rig's names, in its order.
+    """The cameras of a rig as they were calibrated, in its order.
 
     Raises:
-        ConfigError: there is no calibration, it is damaged, or a camera is not in it.
+        ConfigError: there is no calibration, it is damaged, a camera is not in it, or was another one then.
     """
+    if rig.calibration is None:
+        raise ConfigError("this rig is not calibrated: its file has no calibration; `s3k calibrate` makes one")
+    try:
+        found, serials = _calibrated(rig.calibration)
+    except (CalibrationError, StorageError, GeometryError) as error:
+        raise ConfigError(f"{rig.calibration}: {error}") from error
+    for name, camera in rig.cameras.items():
+        if name not in found:
+            raise ConfigError(
+                f"{rig.calibration} has no camera {name}; it has {', '.join(found) or 'none'}: calibrate the rig anew"
+            )
+        if serials.get(name, camera.serial) != camera.serial:
+            raise ConfigError(
+                f"{rig.calibration}: {name} was the camera {serials[name]}, and is {camera.serial} now: "
+                "calibrate the rig anew, or put the name right"
+            )
+    return tuple(found[name] for name in rig.cameras)
+
+
+def _calibrated(path: Path) -> "tuple[dict[str, Camera], dict[str, str]]":
+    """Cameras by name, and those of their serial numbers that are known."""
+    from s3k_dist.calibration.file import read_calibration
     from s3k_dist.datasets.exchange_format import CameraEntry, read_object
     from s3k_dist.datasets.exchange_format import validated as validated_entry
 
-    if rig.calibration is None:
-        raise ConfigError("this rig is not calibrated: its file has no calibration")
-    try:
-        table = read_object(rig.calibration)
-        found = []
-        for name, camera in rig.cameras.items():
-            if camera.serial not in table:
-                raise ConfigError(
-                    f"{rig.calibration} has no camera {camera.serial} ({name}); it has {', '.join(table) or 'none'}: "
-                    "calibrate the rig anew"
-                )
-            found.append(validated_entry(CameraEntry, table[camera.serial]).camera(name))
-    except (StorageError, GeometryError) as error:
-        raise ConfigError(f"{rig.calibration}: {error}") from error
-    return tuple(found)
+    table = read_object(path)
+    if "version" not in table:
+        return {name: validated_entry(CameraEntry, entry).camera(name) for name, entry in table.items()}, {}
+    calibration = read_calibration(path)
+    serials = {name: facts.serial for name, facts in calibration.facts.items() if facts.serial}
+    return {camera.name: camera for camera in calibration.as_cameras()}, serials
 
 
 def _opener(rig: RigFile, name: str, feed: "ImageFeed | None") -> "OpenCamera":

@@ -30,10 +30,10 @@ def add_calibrate(commands: "Commands") -> None:
 
     capture = parts.add_parser("capture", help="take image sets, told where the board is still missing")
     capture.add_argument("folder", type=Path, metavar="FOLDER", help="where the sets go; sets that are there count")
-    capture.add_argument(
-        "--watch", type=Path, required=True, metavar="DIR", help="take <set>/<camera>.png as they appear here"
-    )
-    capture.add_argument("--cameras", metavar="A,B", help="names (default: those of the first set)")
+    source = capture.add_mutually_exclusive_group(required=True)
+    source.add_argument("--rig", type=Path, metavar="YAML", help="take the images of this rig's cameras")
+    source.add_argument("--watch", type=Path, metavar="DIR", help="take <set>/<camera>.png as they appear here")
+    capture.add_argument("--cameras", metavar="A,B", help="names in a watched folder (default: those of the first set)")
     capture.add_argument("--robot", metavar="ADDRESS", help="store the tool's pose with each set, for `base`")
     capture.add_argument("--idle", type=float, default=IDLE_S, metavar="S", help="end when no set came (%(default)s)")
     _add_board(capture, required=True)
@@ -49,7 +49,8 @@ def add_calibrate(commands: "Commands") -> None:
     solve.add_argument(
         "--workspace", type=float, nargs=6, metavar="M", help="x y z of two corners (default: where the boards were)"
     )
-    solve.add_argument("--serial", action="append", default=[], metavar="CAMERA=SERIAL", help="kept in the file")
+    solve.add_argument("--rig", type=Path, metavar="YAML", help="keep its cameras' serial numbers in the file")
+    solve.add_argument("--serial", action="append", default=[], metavar="CAMERA=SERIAL", help="likewise, one by one")
     solve.add_argument("--report", type=Path, metavar="HTML", help="default: beside the file")
     solve.set_defaults(command=_solve)
 
@@ -97,20 +98,33 @@ def _board(options: argparse.Namespace) -> int:
 
 
 def _capture(options: argparse.Namespace) -> int:
-    from deploy.calibration.capture import FolderSource, capture, first_cameras
+    from contextlib import ExitStack
+
+    from deploy.calibration.capture import FolderSource, ImageSource, LiveSource, capture, first_cameras
     from s3k_dist.calibration.guide import Guide
 
     board = _the_board(options, None)
-    cameras = tuple(options.cameras.split(",")) if options.cameras else first_cameras(options.watch, options.idle)
-    source = FolderSource(options.watch, cameras)
-    enough = capture(
-        source,
-        Guide(board, cameras),
-        options.folder,
-        lambda line: print(line, flush=True),  # noqa: T201
-        idle_s=options.idle,
-        tool=_tool(options.robot) if options.robot else None,
-    )
+    with ExitStack() as stack:
+        source: ImageSource
+        if options.rig is not None:
+            from deploy.calibration.rig import rig_images
+            from deploy.rig_file import open_rig, read_rig_file
+
+            rig = stack.enter_context(open_rig(read_rig_file(options.rig)))
+            cameras, source = rig.names, LiveSource(rig_images(rig))
+        else:
+            cameras = (
+                tuple(options.cameras.split(",")) if options.cameras else first_cameras(options.watch, options.idle)
+            )
+            source = FolderSource(options.watch, cameras)
+        enough = capture(
+            source,
+            Guide(board, cameras),
+            options.folder,
+            lambda line: print(line, flush=True),  # noqa: T201
+            idle_s=options.idle,
+            tool=_tool(options.robot) if options.robot else None,
+        )
     return 0 if enough else 1
 
 
@@ -123,7 +137,7 @@ def _solve(options: argparse.Namespace) -> int:
     from s3k_dist.calibration.solve import solve
     from s3k_dist.calibration.verdict import Level, judge
 
-    serials = _pairs(options.serial)
+    serials = _serials(options.rig) | _pairs(options.serial)
     box = None
     if options.workspace:
         corners = np.array(options.workspace).reshape(2, 3)
@@ -181,6 +195,14 @@ def _check(options: argparse.Namespace) -> int:
     print(f"scale: {found.scale - 1:+.3%}")  # noqa: T201
     print(f"{calibration.version}: {found.text}")  # noqa: T201
     return 0 if found.holds else 1
+
+
+def _serials(rig: Path | None) -> dict[str, str]:
+    if rig is None:
+        return {}
+    from deploy.rig_file import read_rig_file
+
+    return {name: camera.serial for name, camera in read_rig_file(rig).cameras.items()}
 
 
 def _summary(level: str, findings: list[str]) -> list[str]:

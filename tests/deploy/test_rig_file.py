@@ -12,10 +12,17 @@ import yaml
 from actors.physical.camera import CameraMissingError
 from actors.physical.emulated import ImageFeed
 from actors.physical.settings import HardwareTrigger, Roi
+from deploy.calibration.capture import LiveSource
+from deploy.calibration.rig import rig_images
 from deploy.rig_file import calibrated_cameras, open_rig, read_rig_file
+from experiments.calibration_scene import draw_cameras, draw_poses
+from s3k_dist.calibration.file import Calibration
+from s3k_dist.calibration.solve import solve
+from s3k_dist.calibration.verdict import Level, Verdict, judge
 from s3k_dist.datasets.exchange_format import CameraEntry, cameras_text
 from s3k_dist.errors import ConfigError
 from s3k_dist.geometry.camera import NO_DISTORTION, Camera
+from tests.s3k_dist.calibration.sightings import BOARD, seen
 
 PATIENCE_S = 20.0
 SERIALS = ("0815-0000", "0815-0001")
@@ -137,9 +144,9 @@ def test_a_camera_that_is_not_there_is_told_by_serial_number(tmp_path: Path) -> 
         open_rig(read_rig_file(written(tmp_path, cameras=cameras)))
 
 
-def test_a_calibration_is_kept_by_serial_number_and_lies_beside_the_file(tmp_path: Path) -> None:
+def test_a_table_of_cameras_is_a_calibration_and_lies_beside_the_file(tmp_path: Path) -> None:
     entry = CameraEntry.of(camera())
-    (tmp_path / "cameras.json").write_text(cameras_text(dict.fromkeys(reversed(SERIALS), entry)))
+    (tmp_path / "cameras.json").write_text(cameras_text(dict.fromkeys(("cam1", "cam0"), entry)))
     cameras = calibrated_cameras(read_rig_file(written(tmp_path, calibration="cameras.json")))
     assert [each.name for each in cameras] == ["cam0", "cam1"]
     np.testing.assert_array_equal(cameras[0].intrinsics, camera().intrinsics)
@@ -149,8 +156,8 @@ def test_a_calibration_is_kept_by_serial_number_and_lies_beside_the_file(tmp_pat
     ("table", "says"),
     [
         (None, "No such file"),
-        ({}, "has no camera 0815-0000 .cam0.; it has none: calibrate the rig anew"),
-        ({serial: {"width_px": 3} for serial in SERIALS}, "cameras.json: height_px: Field required"),
+        ({}, "has no camera cam0; it has none: calibrate the rig anew"),
+        ({name: {"width_px": 3} for name in ("cam0", "cam1")}, "cameras.json: height_px: Field required"),
     ],
 )
 def test_a_calibration_that_does_not_fit_is_told(table: dict[str, Any] | None, says: str, tmp_path: Path) -> None:
@@ -163,3 +170,28 @@ def test_a_calibration_that_does_not_fit_is_told(table: dict[str, Any] | None, s
 def test_a_rig_without_a_calibration_makes_no_frames(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="this rig is not calibrated"):
         calibrated_cameras(read_rig_file(written(tmp_path)))
+
+
+def test_a_calibration_file_names_its_version_and_knows_swapped_cameras(tmp_path: Path) -> None:
+    rng = np.random.default_rng(21)
+    solution = solve(seen(draw_cameras(rng, 640), draw_poses(rng, BOARD, 14, reach_m=0.2), rng, 0.03))
+    cameras = {name: {"serial": f"{number}"} for number, name in enumerate(sorted(solution.cameras))}
+    verdict = judge(solution)
+    fair = Verdict(Level.USABLE, (), verdict.cameras, verdict.expected)
+    found = Calibration.of(solution, fair, {"cam0": "0", "cam1": "7"})
+    found.write(tmp_path / "calibration.json")
+    file = read_rig_file(written(tmp_path, cameras=cameras, calibration="calibration.json"))
+    with pytest.raises(ConfigError, match="cam1 was the camera 7, and is 1 now: calibrate the rig anew"):
+        calibrated_cameras(file)
+    cameras["cam1"]["serial"] = "7"
+    calibrated = calibrated_cameras(read_rig_file(written(tmp_path, cameras=cameras, calibration="calibration.json")))
+    assert {camera.calibration for camera in calibrated} == {found.version}
+
+
+def test_calibration_images_come_from_a_rig(tmp_path: Path) -> None:
+    with ImageFeed(SERIALS) as feed, open_rig(read_rig_file(written(tmp_path)), feed) as rig:
+        for number, serial in enumerate(SERIALS):
+            feed.show(serial, np.full((*rig.size_px("cam0")[::-1], 3), 40 * number, np.uint8))
+        images = LiveSource(rig_images(rig)).next_set(1.0)
+    assert images is not None
+    assert [int(images[name].max()) for name in ("cam0", "cam1")] == [0, 40]
