@@ -12,6 +12,7 @@ from actors.sim.scenes.plush import PlushScene
 from actors.sim.scenes.rig import Rig
 from actors.sim.scenes.scene import Fragment
 from actors.sim.scenes.studio import Studio
+from actors.sim.scenes.toy import UNSEEN_GROUP
 from s3k_dist.frames import MultiViewFrame, View
 
 SERVO_STEPS = 5  # the set-point moves on every 10 ms
@@ -51,6 +52,11 @@ class PlushCell:
         self._sequence = 0
         self.reset(0)
 
+    @property
+    def keypoints(self) -> tuple[str, ...]:
+        """Names, in the order of ``points_m``."""
+        return self._scene.keypoints
+
     def reset(self, seed: int) -> None:
         """Arrange the toys anew; the gripper is at home, open."""
         room = np.random.default_rng((self._seed, 58))
@@ -70,6 +76,16 @@ class PlushCell:
     def points_m(self) -> np.ndarray:
         """True keypoints of the fox, shape (5, 3)."""
         return self._scene.points_m(self._studio.model, self._studio.data)
+
+    def is_uncovered(self, point_m: np.ndarray) -> bool:
+        """Whether the first thing of the fox or another toy that comes down on a point is the front right leg."""
+        model, data = self._studio.model, self._studio.data
+        groups = np.zeros(6, np.uint8)
+        groups[UNSEEN_GROUP] = 1  # what toys touch with
+        geom = np.zeros(1, np.int32)
+        above = np.array([*point_m[:2], HOME_M[2]])
+        mujoco.mj_ray(model, data, above, np.array([0.0, 0.0, -1.0]), groups, 1, -1, geom, None)
+        return bool(geom[0] >= 0 and model.body(int(model.geom_bodyid[geom[0]])).name == "fox_right_front_leg")
 
     def state(self) -> HandState:
         """Of the gripper."""
