@@ -4,7 +4,7 @@ python -m experiments.category --preset cpu --jobs 2
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors.sim.scenes.catalogue import SceneSpec
 from actors.sim.scenes.shoes import HELD_OUT_SHOES, TRAINING_SHOES
@@ -22,6 +22,15 @@ LABELLED, CPU_STEPS = 120, 4000
 # as many labelled frames in a step as the budget has unlabelled ones, and the other way round.
 SETTINGS = {"labelled_batch": 4, "unlabelled_batch": 2, "augment": {"roll_rad": 0.35, "palette": 0.5}}
 TEST_SEED = 903
+# What was tried against whole shoes taken the wrong way round. Judged on four of the twelve training shoes, left out of
+# labels and unlabelled frames: the held-out ones are for the table alone.
+TRIED_SEED = 904
+LEFT_OUT, TRIED_STEPS = (3, 6, 8, 10), 2500
+TRIED: Mapping[str, Mapping[str, float]] = {
+    "as above": {},
+    "stretched by up to 1.35, colours exchanged in 9 of 10": {"log_stretch": 0.6, "palette": 0.9},
+    "pieces of other images, more zoom": {"occlusion": 0.4, "patches": 2, "foreign": 0.5, "log_zoom": 0.35},
+}
 HEADER = [
     "labelled shoes",
     "train, ours",
@@ -37,7 +46,7 @@ def grid(preset: str) -> Mapping[str, Training]:
     """One training for each number of labelled shoes; as many labels each, and the same unlabelled frames of all 12."""
     budget = BUDGETS[preset]
     size_px = budget.size_px
-    return {
+    table_1 = {
         _name(count): budget.training(
             CPU_STEPS,
             SETTINGS,
@@ -52,6 +61,24 @@ def grid(preset: str) -> Mapping[str, Training]:
         )
         for count in reversed(SHOES)
     }
+    return table_1 if preset == "paper" else {**table_1, **{_tried(name): _trial(name) for name in TRIED}}
+
+
+def _trial(name: str) -> Training:
+    """A shorter training on eight shoes, judged on the other four of the twelve."""
+    budget, kept = BUDGETS["cpu"], [shoe for shoe in TRAINING_SHOES if shoe not in LEFT_OUT]
+    settings = {**SETTINGS, "augment": {**SETTINGS["augment"], **TRIED[name]}}
+    return budget.training(
+        TRIED_STEPS,
+        settings,
+        data=SceneData(_shoes(301, budget.size_px, kept), budget.unlabelled),
+        labels_of=SceneData(_shoes(302, budget.size_px, kept), LABELLED, LabelPlan(train=LABELLED)),
+        labelled=LABELLED,
+        unlabelled=budget.unlabelled,
+        tests={
+            "left out": SceneData(_shoes(TRIED_SEED, budget.size_px, LEFT_OUT), budget.tested, LabelPlan(held_out=150))
+        },
+    )
 
 
 def page(results: Results) -> str:
@@ -84,9 +111,27 @@ def page(results: Results) -> str:
                     rows,
                 ),
                 _figure(results, size_px),
+                *([] if results.preset == "paper" else [_what_was_tried(results)]),
             ]
         )
         + "\n"
+    )
+
+
+def _what_was_tried(results: Results) -> str:
+    rows = []
+    for name in TRIED:
+        every, located, millimetres = (
+            results.metric(_tried(name), "left out", metric) for metric in ("rms_px", "rms_reprojected_px", "median_mm")
+        )
+        pixels = [number(pixels_at_400(value, 128)) for value in (every, located)]
+        rows.append([name, *pixels, number(millimetres, "{:.1f}")])
+    return (
+        "Unseen shoes are missed as a whole: the network takes them the wrong way round, in all views at once, so "
+        "fronts and heels err far, tongues little, and the medians stay small. More steps and a wider network did not "
+        "help. "
+        f"Against it, on four of the twelve training shoes that the network never saw, after {TRIED_STEPS} steps:\n\n"
+        + table(["augmentation", "RMS, px", "3-D point, px", "median, mm"], rows)
     )
 
 
@@ -101,7 +146,11 @@ def _figure(results: Results, size_px: int) -> str:
     return save(figure, f"category_{results.preset}")
 
 
-def _shoes(seed: int, size_px: int, shoes: range) -> SceneSpec:
+def _tried(name: str) -> str:
+    return f"left out: {name}"
+
+
+def _shoes(seed: int, size_px: int, shoes: Sequence[int]) -> SceneSpec:
     return SceneSpec("shoes", seed, size_px, options={"shoes": tuple(shoes)})
 
 
