@@ -67,6 +67,7 @@ def grid(preset: str) -> Mapping[str, Training]:
 def _trial(name: str) -> Training:
     """A shorter training on eight shoes, judged on the other four of the twelve."""
     budget, kept = BUDGETS["cpu"], [shoe for shoe in TRAINING_SHOES if shoe not in LEFT_OUT]
+    judged = SceneData(_shoes(TRIED_SEED, budget.size_px, LEFT_OUT), budget.tested, LabelPlan(held_out=budget.tested))
     settings = {**SETTINGS, "augment": {**SETTINGS["augment"], **TRIED[name]}}
     return budget.training(
         TRIED_STEPS,
