@@ -76,9 +76,7 @@ def _trial(name: str) -> Training:
         labels_of=SceneData(_shoes(302, budget.size_px, kept), LABELLED, LabelPlan(train=LABELLED)),
         labelled=LABELLED,
         unlabelled=budget.unlabelled,
-        tests={
-            "left out": SceneData(_shoes(TRIED_SEED, budget.size_px, LEFT_OUT), budget.tested, LabelPlan(held_out=150))
-        },
+        tests={"left out": judged},
     )
 
 
