@@ -239,6 +239,9 @@ def page(outcomes: dict[str, Outcome]) -> str:
         f"{', '.join(multiview)} px (RMS). It does not get over images that show a part of the board, and knows no "
         "wrong images. So the joint fit is the project's own (`s3k_dist/calibration/bundle.py`).",
     ]
+    missing = [case for case in (*GOOD, *BAD) if case not in outcomes]
+    if missing:
+        parts.append(f"Not run: {'; '.join(missing)}.")
     return "\n\n".join(parts) + "\n"
 
 
