@@ -176,7 +176,7 @@ def _points(solution: Solution, truth: dict[str, Camera], expected_mm: float) ->
     rays, weights = [], []
     for name, camera in solution.cameras.items():
         pixels, _ = project(points, truth[name])
-        inside = ((pixels > -0.5) & (pixels < SIZE_PX - 0.5)).all(-1)
+        inside = np.asarray((pixels > -0.5) & (pixels < SIZE_PX - 0.5)).all(-1)
         rays.append(directions(np.where(inside[:, None], pixels, SIZE_PX / 2), camera))
         weights.append(inside.astype(float))
     centres = np.stack([camera.centre_m for camera in solution.cameras.values()])

@@ -40,7 +40,7 @@ def test_the_pdf_has_the_true_size(name: str, tmp_path: Path) -> None:
         [paper.width_mm, paper.height_mm], abs=0.05
     )
     operators = drawing(pdf)
-    rulers = re.findall(r"([-\d.]+) ([-\d.]+) m\n([-\d.]+) ([-\d.]+) l\nS", operators)
+    rulers = re.findall(r"([-\d.]+) ([-\d.]+) m\n([-\d.]+) ([-\d.]+) l\n+S", operators)
     lengths = [float(x1) - float(x0) for x0, y0, x1, y1 in rulers if y0 == y1]
     assert max(lengths) * MM_PER_POINT == pytest.approx(paper.ruler_mm, abs=0.02)
     # The outer edges of the black squares are the pattern's, one square apart from the next.
