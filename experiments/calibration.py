@@ -232,6 +232,10 @@ def page(outcomes: dict[str, Outcome]) -> str:
         table(header, rows),
         f"Wanted: {TARGET[0]:g} mm, {TARGET[1]:g} degrees, {TARGET[2]:g}%. Reached by {len(met)} of {len(good)}"
         f" ({sum(each in met for each in a3)} of {len(a3)} on A3).",
+        "Why not good: "
+        + " ".join(f"{each.case}: {each.findings[0]}" for each in good if each.findings)
+        + " The verdict "
+        "judges the spread of the images, too: what lies beyond the board's places is not known, whatever the truth.",
         f"In each of these, {len(LATE)} images were taken a moment after the others of their set, when the board had "
         f"moved by 4 mm and turned by a degree. Left out: {found} of {late} of them, and {right} others.",
         "## Image sets that are bad",
