@@ -1,9 +1,8 @@
 """Rendered boards with known truth: four cameras around a table at about a metre, as good or as bad as asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from actors.sim.scenes.rig import Rig
@@ -14,7 +13,6 @@ from s3k_dist.geometry.camera import Camera
 
 RIG = Rig(distance_m=1.0, fovy_deg=40.0, elevation_rad=(0.6, 1.0), azimuth_rad=0.25, middle_m=(0.0, 0.0, 0.05))
 DISTORTION = np.array([-0.15, 0.1, 0.0008, -0.0005, 0.02])
-STREAK_PX = 25  # of a board that moves during the exposure
 MOVED = Pose.of_vector(np.array([0.0, 0.0, 0.02]), np.array([0.004, 0.0, 0.0]))  # between two cameras' images
 
 Poses = dict[str, Pose]
@@ -67,8 +65,7 @@ def rendered(
     *,
     sensor: Sensor | None = None,
     shown: Callable[[str, str], bool] = lambda _set, _camera: True,
-    moved: tuple[str, str] | None = None,
-    streaked: tuple[str, str] | None = None,
+    moved: Collection[tuple[str, str]] = (),
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """The sets of images, one after the other.
 
@@ -79,8 +76,7 @@ def rendered(
         rng: of the noise.
         sensor: blur and noise.
         shown: whether a set has a camera's image.
-        moved: set and camera of an image taken a moment later, when the board was elsewhere.
-        streaked: set and camera of an image in which the board moved during the exposure.
+        moved: set and camera of images taken a moment later, when the board was elsewhere.
     """
     renderer = BoardRenderer(board, sensor or Sensor())
     for name, pose in poses.items():
@@ -88,12 +84,19 @@ def rendered(
         for camera in cameras.values():
             if not shown(name, camera.name):
                 continue
-            seen = MOVED @ pose if (name, camera.name) == moved else pose
-            image = renderer.image(camera, seen.rotation, seen.translation_m, rng)
-            if (name, camera.name) == streaked:
-                image = cv2.blur(image, (STREAK_PX, 1))
-            images[camera.name] = image
+            seen = MOVED @ pose if (name, camera.name) in moved else pose
+            images[camera.name] = renderer.image(camera, seen.rotation, seen.translation_m, rng)
         yield name, images
+
+
+def facing(pose: Pose, cameras: Mapping[str, Camera]) -> str:
+    """The camera that a board faces most."""
+
+    def cosine(camera: Camera) -> float:
+        towards = camera.centre_m - pose.translation_m
+        return float(pose.rotation[:, 2] @ towards / np.linalg.norm(towards))
+
+    return max(cameras, key=lambda name: cosine(cameras[name]))
 
 
 def errors(found: Mapping[str, Camera], truth: Mapping[str, Camera]) -> dict[str, tuple[float, float, float]]:

@@ -106,8 +106,8 @@ def capture(
         StorageError: a set cannot be written.
     """
     if set_names(out):
-        for name, images in read_sets(out):
-            guide.add(name, guide.find(name, images))
+        for there, stored in read_sets(out):
+            guide.add(there, guide.find(there, stored))
         say(f"{len(guide.kept)} sets are there")
     before: dict[str, Sighting] | None = None
     said = ""

@@ -12,6 +12,7 @@ from s3k_dist.calibration.solve import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 MAX_DOTS = 1500  # corners in a picture; more only make the page heavy
 BAD_PX = 0.5  # residual of a region that is drawn in full colour
@@ -51,7 +52,7 @@ def camera_svg(solution: Solution, name: str, quality: CameraQuality) -> str:
             empty = quality.region_corners[row, column] < REGION_CORNERS
             text = "no board" if empty else f"{quality.region_px[row, column]:.2f}"
             axes.text(
-                *middle, text, ha="center", va="center", size=11, color="#1d2026",
+                float(middle[0]), float(middle[1]), text, ha="center", va="center", size=11, color="#1d2026",
                 bbox={"facecolor": "#ffffff", "alpha": 0.75, "linewidth": 0, "pad": 2},
             )  # fmt: skip
             if not empty:
@@ -132,7 +133,7 @@ def _cameras(axes: "Axes", solution: Solution, expected: ErrorMap) -> None:
     for name, camera in solution.cameras.items():
         towards = (camera.centre_m[:2] - middle) / half
         at = 100 * (middle + 1.17 * half * towards / max(float(np.abs(towards).max()), 1e-9))
-        axes.text(*at, name, ha="center", va="center", size=8.5, color="#ffffff",
+        axes.text(float(at[0]), float(at[1]), name, ha="center", va="center", size=8.5, color="#ffffff",
                   bbox={"facecolor": "#1d2026", "alpha": 0.75, "linewidth": 0, "pad": 1.5})  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def _millimetres(value: float) -> str:
     return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def _rectangle(corner: np.ndarray, size: np.ndarray, colour: object, hatch: str | None) -> object:
+def _rectangle(corner: np.ndarray, size: np.ndarray, colour: object, hatch: str | None) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
     return Rectangle(

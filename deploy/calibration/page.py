@@ -164,4 +164,4 @@ def _picture(each: LeftOut, folder: Path) -> str:
     for u, v in (each.view.pixels + 0.5) * scale - 0.5:
         cv2.circle(small, (round(u), round(v)), 3, (12, 87, 194), 1, cv2.LINE_AA)
     done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if done else ""
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}" if done else ""

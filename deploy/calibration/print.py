@@ -71,7 +71,7 @@ def sheet(paper: Paper) -> "Figure":
     width, height = (1e3 * side for side in board.size_m)
     left = (paper.width_mm - width) / 2
     bottom = (paper.height_mm - height - RULER_BELOW_MM) / 2 + RULER_BELOW_MM
-    figure = Figure(figsize=(paper.width_mm / MM_PER_INCH, paper.height_mm / MM_PER_INCH), facecolor="white")
+    figure = Figure(figsize=(paper.width_mm / MM_PER_INCH, paper.height_mm / MM_PER_INCH), facecolor="none")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, paper.width_mm), ylim=(0, paper.height_mm))
     axes.axis("off")

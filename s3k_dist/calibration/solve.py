@@ -102,15 +102,35 @@ def solve(sightings: Sightings, origin: str | None = None) -> Solution:
 
 
 def _outliers(bundle: Bundle, used: Sightings) -> list[LeftOut]:
-    """Of every set at most one image, the worst: the others may fit without it."""
+    """Of every set at most one image: without it the others may fit."""
     residual = {id(view): _robust_rms(bundle.residuals_px(used, view)) for view in used.views}
     limit = max(OUTLIER * float(np.median(list(residual.values()))), OUTLIER_PX)
     found = []
     for set_name in bundle.boards:
-        view = max(used.of_set(set_name), key=lambda each: residual[id(each)])
-        if residual[id(view)] > limit:
-            found.append(LeftOut(view, residual[id(view)], _reason(bundle, used, view, limit)))
+        views = used.of_set(set_name)
+        if max(residual[id(view)] for view in views) > limit:
+            view, off_px = _odd_one(bundle, used, views, residual)
+            found.append(LeftOut(view, off_px, _reason(bundle, used, view, limit)))
     return found
+
+
+def _odd_one(
+    bundle: Bundle, used: Sightings, views: list[Sighting], residual: Mapping[int, float]
+) -> tuple[Sighting, float]:
+    """The image without which the others of its set agree best, and how far it is from them.
+
+    It need not be the one with the largest residual: of three, a wrong one draws the board away from the others.
+    """
+    worst = max(views, key=lambda each: residual[id(each)])
+    best = np.inf, worst, residual[id(worst)]
+    for view in views if len(views) > 2 else ():
+        others = used.only([each for each in views if each is not view])
+        boards = {view.set_name: bundle.boards[view.set_name]}
+        without = fit_bundle(others, bundle.cameras, boards, fixed_cameras=True)
+        left = max(_robust_rms(without.residuals_px(used, each)) for each in others.views)
+        if left < best[0]:
+            best = left, view, _robust_rms(without.residuals_px(used, view))
+    return best[1], best[2]
 
 
 def _reason(bundle: Bundle, used: Sightings, view: Sighting, limit: float) -> str:
