@@ -13,9 +13,10 @@ import numpy as np
 
 from s3k_dist.calibration.detection import Sighting, Sightings
 from s3k_dist.calibration.pose import Pose
-from s3k_dist.drift.pose_fit import HUBER, cross
+from s3k_dist.drift.pose_fit import HUBER
 from s3k_dist.drift.views import pixel_slope, project
 from s3k_dist.geometry.camera import Camera
+from s3k_dist.geometry.rotation import cross
 
 INTRINSICS, POSE = 9, 6
 PER_CAMERA = INTRINSICS + POSE

@@ -15,9 +15,9 @@ from s3k_dist.atomic import write_atomic
 from s3k_dist.calibration.board import Board
 from s3k_dist.calibration.detection import BoardDetector, Sighting, Sightings
 from s3k_dist.calibration.pose import Pose
-from s3k_dist.drift.pose_fit import rotation_vector
 from s3k_dist.errors import CalibrationError
 from s3k_dist.folders import make_folder
+from s3k_dist.geometry.rotation import rotation_vector
 from s3k_dist.images import Encoding, encode_image
 
 SUFFIX, POSE = ".png", "pose.json"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from s3k_dist.drift.pose_fit import rotation_of, rotation_vector
 from s3k_dist.errors import CalibrationError
 from s3k_dist.geometry.camera import Camera
+from s3k_dist.geometry.rotation import rotation_matrix, rotation_vector
 
 FLAT = 1e-6  # second singular value of centred points to the first: less is a line
 
@@ -27,7 +27,7 @@ class Pose:
     @classmethod
     def of_vector(cls, rotation_rad: np.ndarray, translation_m: np.ndarray) -> "Pose":
         """From a rotation vector, shape (3,)."""
-        return cls(rotation_of(np.asarray(rotation_rad, float)), np.asarray(translation_m, float))
+        return cls(rotation_matrix(np.asarray(rotation_rad, float)), np.asarray(translation_m, float))
 
     def __matmul__(self, inner: "Pose") -> "Pose":
         return Pose(self.rotation @ inner.rotation, self.rotation @ inner.translation_m + self.translation_m)

@@ -13,9 +13,9 @@ import numpy as np
 
 from s3k_dist.calibration.bundle import INTRINSICS, PER_CAMERA, camera_slope
 from s3k_dist.calibration.solve import Solution
-from s3k_dist.drift.pose_fit import cross
 from s3k_dist.drift.views import pixel_slope, project
 from s3k_dist.geometry.camera import Camera
+from s3k_dist.geometry.rotation import cross
 
 REGIONS = 4  # rows and columns of an image
 REGION_CORNERS = 6  # that make a region count as covered

@@ -13,8 +13,9 @@ import numpy as np
 
 from s3k_dist.calibration.pose import Pose, fit_points
 from s3k_dist.calibration.verdict import Finding, Level, Limit
-from s3k_dist.drift.pose_fit import HUBER, cross, rotation_vector
+from s3k_dist.drift.pose_fit import HUBER
 from s3k_dist.errors import CalibrationError
+from s3k_dist.geometry.rotation import cross, rotation_vector
 
 MIN_POSES = 3
 STEPS = 30

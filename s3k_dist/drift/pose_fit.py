@@ -6,6 +6,7 @@ import numpy as np
 
 from s3k_dist.drift.views import pixel_slope, project
 from s3k_dist.geometry.camera import Camera
+from s3k_dist.geometry.rotation import cross, rotation_matrix, rotation_vector
 
 FIT_STEPS = 15
 HUBER = 1.345  # in standard deviations: 95% of the efficiency of least squares on Gaussian noise
@@ -92,7 +93,7 @@ def fit_pose(
         if not np.isfinite(normal).all() or np.linalg.cond(_scaled(normal)) > 1e8:
             return None
         step = np.linalg.solve(normal, gradient.sum(0))
-        centre, turn = centre + step[:3], rotation_of(step[3:]) @ turn
+        centre, turn = centre + step[:3], rotation_matrix(step[3:]) @ turn
         if np.abs(step).max() < 1e-9:
             break
     posed = _posed(camera, turn @ camera.rotation, centre)
@@ -130,7 +131,7 @@ def simplest_motion(vector: np.ndarray, covariance: np.ndarray) -> CameraMotion:
 
 def moved(camera: Camera, motion: CameraMotion) -> Camera:
     """The camera after a motion."""
-    return _posed(camera, rotation_of(motion.turned_rad) @ camera.rotation, camera.centre_m + motion.centre_m)
+    return _posed(camera, rotation_matrix(motion.turned_rad) @ camera.rotation, camera.centre_m + motion.centre_m)
 
 
 def _covariance(normal: np.ndarray, gradient: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -153,26 +154,3 @@ def _scaled(normal: np.ndarray) -> np.ndarray:
     """Free of units: metres and radians compare no more."""
     scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
     return normal / np.outer(scale, scale)
-
-
-def cross(vectors: np.ndarray) -> np.ndarray:
-    """The matrices that take the cross product with them from the left, shape (..., 3, 3)."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], -2)
-
-
-def rotation_of(vector: np.ndarray) -> np.ndarray:
-    """Rodrigues' formula."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    axis = cross(vector / angle)
-    return np.asarray(np.eye(3) + np.sin(angle) * axis + (1 - np.cos(angle)) * axis @ axis)
-
-
-def rotation_vector(rotation: np.ndarray) -> np.ndarray:
-    """Its inverse, below half a turn."""
-    skew = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
-    sine, cosine = np.linalg.norm(skew) / 2, (np.trace(rotation) - 1) / 2
-    return np.asarray(skew / 2 * (1.0 if sine < 1e-9 else np.arctan2(sine, cosine) / sine))
