@@ -187,7 +187,7 @@ def test_frames_that_the_network_cannot_take_are_named(tmp_path: Path, capsys: p
     for name, layouts, labelled, says in (
         ("wide", [wide], 0, "the labelled frames are 3 views of 64 x 48 px; expected 2 views or more, square"),
         ("single", [square[:1]], 0, "the labelled frames are 1 views of 64 x 64 px"),
-        ("mixed", [square[:2], square], 1, "3 views of 64 x 64 px, the first of the stream 2 views of 64 x 64 px"),
+        ("mixed", [square, square[:2]], 1, "2 views of 64 x 64 px, the first of the stream 3 views of 64 x 64 px"),
     ):
         write(tmp_path / name, layouts, labelled)
         arguments = ["train", "keypoints", "--data", str(tmp_path / name), "--out", str(tmp_path / "models")]

@@ -126,7 +126,7 @@ def test_limits_that_cannot_be_kept_at_a_rate_are_refused() -> None:
     [
         ({"workspace": {"low_m": (0, 0, 0), "high_m": (0.1, 0.1, 0.0)}}, "must be below"),
         ({"tracking_m": 0.2}, "takes 0.4 m of it"),
-        ({"stop_force_n": 4.0}, "must be above yield_force_n"),
+        ({"stop_force_n": 4.0, "yield_force_n": 5.0}, "must be above yield_force_n"),
         ({"speed": (0, 1, 1, 1, 1, 1)}, "greater than 0"),
         ({"speed": (float("nan"), 1, 1, 1, 1, 1)}, "finite number|greater than 0"),
         ({"spede": (1, 1, 1, 1, 1, 1)}, "Extra inputs"),

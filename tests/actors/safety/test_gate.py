@@ -160,12 +160,13 @@ def test_a_force_sensor_that_shouts_lies_or_is_silent_stops_the_robot(
 
 def test_the_tool_gives_way_to_what_pushes_also_while_it_holds() -> None:
     driven = Driven(has_wrench=True)
-    driven.force_n = np.array([0, 0, 15.0])
-    assert driven.step(30, DOWN).twist[2] == pytest.approx(-0.05 + 10 * 0.004)
+    yields = driven.gate.limits.yield_m_s_n * (6.0 - driven.gate.limits.yield_force_n)
+    driven.force_n = np.array([0, 0, 6.0])
+    assert driven.step(30, DOWN).twist[2] == pytest.approx(-0.05 + yields)
     driven.step(40)  # no command any more
     assert driven.gate.mode is Mode.HOLDING
-    assert driven.step().twist[2] == pytest.approx(10 * 0.004)
-    driven.force_n = np.array([0, 0, 4.0])
+    assert driven.step().twist[2] == pytest.approx(yields)
+    driven.force_n = np.array([0, 0, 1.5])
     driven.step(40)
     assert driven.motion is not None
     assert driven.motion.at_rest
