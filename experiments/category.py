@@ -20,7 +20,8 @@ PAPER = {1: (0.78, 26.99), 2: (1.59, 14.65), 3: (1.73, 16.22), 6: (1.65, 15.05),
 LABELLED, CPU_STEPS = 120, 4000
 # The cameras stand upright, and the next shoe has other colours. Twelve shoes take longer to tell apart than one box:
 # as many labelled frames in a step as the budget has unlabelled ones, and the other way round.
-SETTINGS = {"labelled_batch": 4, "unlabelled_batch": 2, "augment": {"roll_rad": 0.35, "palette": 0.5}}
+AUGMENT = {"roll_rad": 0.35, "palette": 0.5}
+SETTINGS = {"labelled_batch": 4, "unlabelled_batch": 2, "augment": AUGMENT}
 TEST_SEED = 903
 # What was tried against whole shoes taken the wrong way round. Judged on four of the twelve training shoes, left out of
 # labels and unlabelled frames: the held-out ones are for the table alone.
@@ -68,7 +69,7 @@ def _trial(name: str) -> Training:
     """A shorter training on eight shoes, judged on the other four of the twelve."""
     budget, kept = BUDGETS["cpu"], [shoe for shoe in TRAINING_SHOES if shoe not in LEFT_OUT]
     judged = SceneData(_shoes(TRIED_SEED, budget.size_px, LEFT_OUT), budget.tested, LabelPlan(held_out=budget.tested))
-    settings = {**SETTINGS, "augment": {**SETTINGS["augment"], **TRIED[name]}}
+    settings = {**SETTINGS, "augment": {**AUGMENT, **TRIED[name]}}
     return budget.training(
         TRIED_STEPS,
         settings,

@@ -85,7 +85,7 @@ def trial(cell: PlushCell, eyes: Eyes, seed: int, hand: Hand | None = None) -> T
     paw = cell.keypoints.index(PAW)
     seen, true_m = eyes(cell), cell.points_m()
     error_mm = 1e3 * float(np.linalg.norm(seen[PAW] - true_m[paw])) if PAW in seen else float("nan")
-    reachable, why = cell.is_uncovered(true_m[paw]), []
+    reachable, why = cell.is_uncovered(true_m[paw]), list[str]()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             lift_by_the_paw(hand, lambda: eyes(cell))
