@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from actors.insertion import InsertionConfig, InsertionTask, sum_of_distances_m
 from actors.rollout import TRULY_INSERTED
+from actors.sim.arrangement import Randomisation
 from actors.sim.cable import BASE_OFFSET_M, PIN_LENGTH_M, CableSpec
-from actors.sim.cell import CableCell, CableCellSpec, Randomisation
+from actors.sim.cell import CableCell, CableCellSpec
 from actors.sim.expert import expert_twist
 from actors.sim.world import DECOYS
 from s3k_dist.errors import PreflightError
