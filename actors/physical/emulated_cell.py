@@ -84,8 +84,9 @@ class EmulatedCell(PhysicalCell):
         served = SimulatedRobotSpec(replace(spec.simulated, rendered=False), spec.limits, spec.step_s)
         self._process = process or begin_simulated_robot(served)
         self._served = replace(served, address=self._process.address)
-        self._simulator = SimulatorClient(self._process.address)
-        robot = RobotClient(self._process.address, state_age_s=spec.state_age_s)
+        deadline_s = 2 * spec.state_age_s
+        self._simulator = SimulatorClient(self._process.address, deadline_s)
+        robot = RobotClient(self._process.address, deadline_s, spec.state_age_s)
         self._twin = CableCell(spec.simulated)
         self._robot = robot
         try:

@@ -74,6 +74,7 @@ class CableCell:
         spec, self._scene = self._spec, scene
         self._model = model = _compile(spec, scene)
         self._data = mujoco.MjData(model)
+        self._data.qpos[:3] = HOME_M
         # Of the cameras as they were calibrated.
         self.cameras = cameras_of(model, spec.image_px)
         move_cameras(model, scene.moves)
