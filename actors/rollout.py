@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from actors.cell import CellObservation, SimulatedCell
+from actors.cell import Cell, CellObservation, known_truth
 from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from actors.observation import FeatureSource, observed_through, observed_version
 from actors.operator import Operator
@@ -51,11 +51,11 @@ class EpisodeOutcome:
         seed: of the cell's reset.
         steps: T.
         claimed: the keypoints said that the plug is in.
-        true_depth: at the end, share of the hole's depth.
+        true_depth: at the end, share of the hole's depth; NaN of a physical cell.
         episode_return: sum of rewards.
         policy_version: that chose the last action.
         model_version: of the keypoint model at the last step.
-        error_m: distance of served keypoints from the truth, shape (T + 1, 3).
+        error_m: distance of served keypoints from the truth, shape (T + 1, 3); NaN of a physical cell.
         latency_ms: of the feature service as the cell met it, round trip, shape (T + 1,).
         consistent: which keypoints the task trusted, shape (T + 1, 3).
         intervened_steps: steps that a person drove.
@@ -82,13 +82,13 @@ class EpisodeOutcome:
 
     @property
     def truly_inserted(self) -> bool:
-        """By the simulator's truth."""
+        """By the simulator's truth; False where nobody knows."""
         return self.true_depth >= TRULY_INSERTED
 
     @property
     def false_claim(self) -> bool:
-        """Claimed but untrue."""
-        return self.claimed and not self.truly_inserted
+        """Claimed but untrue; False where nobody knows."""
+        return self.claimed and self.true_depth < TRULY_INSERTED
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Rollout:
     """Runs episodes in a cell.
 
     Args:
-        cell: where; its truth is recorded beside every step, and shown to nobody.
+        cell: where; its truth, if it is known, is recorded beside every step, and shown to nobody.
         features: where keypoints come from, and embeddings where the task observes them.
         task: the insertion task.
         writer: the cell's end of the stream; every frame goes there. None keeps no frames.
@@ -130,7 +130,7 @@ class Rollout:
 
     def __init__(
         self,
-        cell: SimulatedCell,
+        cell: Cell,
         features: FeatureSource,
         task: InsertionTask,
         writer: StreamWriter | None = None,
@@ -208,7 +208,7 @@ class Rollout:
             seed=seed,
             steps=len(trace.actions),
             claimed=trace.steps[-1].claimed,
-            true_depth=self._cell.truth().depth,
+            true_depth=known_truth(self._cell).depth,
             episode_return=sum(step.reward for step in trace.steps),
             policy_version=policy.version,
             model_version=trace.models[-1],
@@ -230,7 +230,7 @@ class Rollout:
         trace.grippers.append(seen.gripper.numbers)
         trace.models.append(features.model_version)
         trace.observed.append(observed_version(self._task.config.observation, features))
-        trace.errors_m.append(np.linalg.norm(features.positions_m - self._cell.truth().keypoints_m, axis=-1))
+        trace.errors_m.append(np.linalg.norm(features.positions_m - known_truth(self._cell).keypoints_m, axis=-1))
         return features
 
     def _show(self, seen: CellObservation, features: FrameFeatures, trace: _Trace) -> None:

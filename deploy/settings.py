@@ -87,6 +87,8 @@ def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Set
         if first["type"] == "extra_forbidden":
             available = ", ".join(_keys_beside(section, first["loc"]))
             raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
+        if not where:  # what does not fit together is the whole, and it says which parts
+            raise ConfigError(f"{source}: {first['msg'].removeprefix('Value error, ')}") from error
         raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from actors.cell import CellObservation, GripperState
+from actors.cell import TWIST_LIMIT, CellObservation, GripperState
 from actors.physical.ticks import Ticks
 from actors.robots.client import RobotClient, RobotState
 from actors.safety.gate import Mode
@@ -22,7 +22,6 @@ from s3k_dist.geometry.camera import Camera
 
 logger = logging.getLogger(__name__)
 
-TWIST_LIMIT = (0.05, 0.05, 0.05, 0.5, 0.5, 0.5)  # as the simulated cell: an action means the same in both
 READY_S, HOMING_S = 10.0, 30.0
 LOOK_S, LOOK_AGAIN_S = 0.15, 2.0  # in a control period; and after a reset, when nobody waits
 STILL_S, STILL_M_S, STILL_RAD_S = 2.0, 1e-3, 1e-2
@@ -59,6 +58,7 @@ class PhysicalCell:
         robot: behind its gate.
         prepare: of each episode's scene; None leaves it as it is.
         twist_limit: largest command on each axis, shape (6,), m/s and rad/s.
+        at_end: called when the cell has stopped.
 
     Attributes:
         ticks: counts the control periods, and the commands that were late.
@@ -76,6 +76,7 @@ class PhysicalCell:
         *,
         prepare: Prepare | None = None,
         twist_limit: tuple[float, ...] = TWIST_LIMIT,
+        at_end: Callable[[], None] | None = None,
     ) -> None:
         self.cell_id = cell_id
         self.cameras = frames.cameras
@@ -84,6 +85,7 @@ class PhysicalCell:
         self._frames = frames
         self._robot = robot
         self._prepare = prepare
+        self._at_end = at_end
         self._stopped = False
         self._seen_ns = 0
         with self._reached():
@@ -157,6 +159,8 @@ class PhysicalCell:
         finally:
             self._robot.close()
             self._frames.close()
+            if self._at_end is not None:
+                self._at_end()
 
     def _look(self, patience_s: float) -> CellObservation:
         with self._reached():

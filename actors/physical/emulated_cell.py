@@ -91,7 +91,7 @@ class EmulatedCell(PhysicalCell):
         self._robot = robot
         try:
             self.rendered = RenderedFrames(self._twin, self._simulator, spec.rig)
-            super().__init__(spec.cell_id, self.rendered, robot, prepare=self._set_up)
+            super().__init__(spec.cell_id, self.rendered, robot, prepare=self._set_up, at_end=self._end)
         except BaseException:
             robot.close()
             self._end()
@@ -132,12 +132,6 @@ class EmulatedCell(PhysicalCell):
     def gripper_m(self) -> np.ndarray:
         """As ``CableCell.gripper_m``."""
         return self._twin.gripper_m()
-
-    def stop(self) -> None:
-        """As ``PhysicalCell.stop``; its robot's process ends."""
-        if not self._stopped:
-            super().stop()
-            self._end()
 
     def _end(self) -> None:
         self._twin.stop()

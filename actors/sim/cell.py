@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
+from actors.cell import CONTROL_PERIOD_S, TWIST_LIMIT, CellObservation, GripperState, InsertionTruth
 from actors.sim import cable
 from actors.sim.arrangement import Arrangement, Randomisation
 from actors.sim.cable import CableSpec
@@ -52,11 +52,15 @@ class CableCellSpec:
     rendered: bool = True
     changes: tuple[SceneChange, ...] = ()
 
+    def make(self) -> "CableCell":
+        """The cell."""
+        return CableCell(self)
+
 
 class CableCell:
     """Implements ``Cell`` and ``SimulatedCell`` on MuJoCo; a control period passes as fast as the machine allows."""
 
-    twist_limit = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
+    twist_limit = np.array(TWIST_LIMIT)
 
     def __init__(self, spec: CableCellSpec) -> None:
         """Raises PreflightError where no OpenGL renderer can be had."""

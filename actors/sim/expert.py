@@ -1,6 +1,6 @@
 """A scripted expert on the simulator's true state: resolved-rate control, for demonstrations only."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ TURNING_RAD_S = 0.05  # slower than this, the wrist is as good as at its stop
 SEATED_M = 0.0192  # the hole is 20 mm deep; pushing on bends the cable, which levers the plug out
 
 
+@runtime_checkable
 class KnownCell(SimulatedCell, Protocol):
     """A simulated cell that tells the expert all; ``CableCell`` documents each."""
 

@@ -21,9 +21,10 @@ def record(session: Session) -> None:
     if session.folder.progress().get("recorded"):
         return
     cells = session.topology.cells()
+    names = list(cells)
     plan: dict[str, list[tuple[Kind, int]]] = {cell_id: [] for cell_id in cells}
     for number, episode in enumerate(_episodes(session)):
-        plan[f"cell{number % len(cells)}"].append(episode)
+        plan[names[number % len(names)]].append(episode)
     total = sum(map(len, plan.values()))
     done = {path.stem for path in session.folder.recordings.glob("*.npz")}
     batches = {
