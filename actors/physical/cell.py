@@ -123,7 +123,7 @@ class PhysicalCell:
         return self._look(LOOK_S)
 
     def command(self, twist: np.ndarray) -> None:
-        """Send ``twist``; returns when its control period is over. Without a further one the robot then stops by itself.
+        """Send ``twist``; returns when its control period is over. Without another one the robot then stops by itself.
 
         Raises:
             CellError: the twist is not six finite numbers; the robot does not answer, or was stopped.
@@ -168,7 +168,7 @@ class PhysicalCell:
             frame = self._frames.take(patience_s)
             after = self._robot.state()
         self._seen_ns = frame.captured_at_ns
-        # Cameras take as long as a few of the robot's steps; where it was when they exposed is what belongs to the frame.
+        # Cameras take as long as some of the robot's steps; where it was when they exposed belongs to the frame.
         at = min(before, after, key=lambda state: abs(state.captured_at_ns - frame.captured_at_ns))
         return CellObservation(frame, gripper_of(at))
 

@@ -176,6 +176,6 @@ def intrinsic_rotation(angles_rad: np.ndarray) -> np.ndarray:
 
 
 def turn_between(rotation_rad: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """What turns a rotation vector's rotation into the ``wanted`` one, as a rotation vector of the world, shape (3,)."""
+    """What turns a rotation vector's rotation into the ``wanted`` one, as a world rotation vector, shape (3,)."""
     here = np.asarray(cv2.Rodrigues(np.asarray(rotation_rad, np.float64))[0])
     return np.asarray(cv2.Rodrigues(wanted @ here.T)[0]).ravel()

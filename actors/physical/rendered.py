@@ -90,7 +90,5 @@ class RenderedFrames:
 
     def _opener(self, serial: str) -> OpenCamera:
         size_px = self._twin.cameras[0].width_px
-        settings = CameraSettings(
-            pixel_format="RGB8", roi=Roi(width=size_px, height=size_px), exposure_us=EXPOSURE_US
-        )
+        settings = CameraSettings(pixel_format="RGB8", roi=Roi(width=size_px, height=size_px), exposure_us=EXPOSURE_US)
         return lambda: BaslerCamera(serial, settings, images=self.feed.folder(serial))

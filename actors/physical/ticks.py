@@ -1,4 +1,4 @@
-"""The control rate by the wall clock, where the robot does not wait: each command has a period, and has to be in time."""
+"""The control rate by the wall clock, where the robot does not wait: each command has a period and must be in time."""
 
 import time
 from collections.abc import Callable

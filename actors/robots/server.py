@@ -37,9 +37,7 @@ class RobotServer:
         beside: adds further services at the same address.
     """
 
-    def __init__(
-        self, robot: GatedRobot, address: str, beside: Sequence[Callable[[grpc.Server], None]] = ()
-    ) -> None:
+    def __init__(self, robot: GatedRobot, address: str, beside: Sequence[Callable[[grpc.Server], None]] = ()) -> None:
         self._robot = robot
         self._server = grpc.server(ThreadPoolExecutor(CALLERS), options=[("grpc.so_reuseport", 0)])
         robot_pb2_grpc.add_RobotDriverServicer_to_server(_Servicer(robot), self._server)

@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.resume is not None:
         if options.seed is not None or options.out is not None or options.cells:
             raise S3KError(
-                "--resume goes on with the seed, the folder and the cells of that run; leave out --seed and --out, and --cells"
+                "--resume goes on with the seed, folder and cells of that run; leave out --seed and --out, and --cells"
             )
         root: Path = options.resume
         config = read_config(root, options.set)

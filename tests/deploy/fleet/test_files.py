@@ -45,7 +45,10 @@ def test_a_cell_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         ("cell: b\nkind: physical\n", "yaml: a physical cell has a section `physical`, with its rig and its robot"),
         ("cell: b\nphysical: {rig: r, robot: r}\n", "is of kind physical, not simulated"),
         ("cell: b\nkind: physical\nphysical: {rig: r}\n", r"physical\.robot: Field required"),
-        ("cell: b\nkind: physical\nphysical: {rig: r, robots: r}\n", "unknown key 'physical.robots'; available there: rig"),
+        (
+            "cell: b\nkind: physical\nphysical: {rig: r, robot: r, robots: r}\n",
+            "unknown key 'physical.robots'; available there: rig",
+        ),
         ("cell: b\nkind: physical\nsimulated: {level: easy}\nphysical: {rig: r, robot: r}\n", "has no section `simul"),
         (
             "cell: b\nkind: physical\nphysical: {rig: r, robot: r, twist_limit: [1, 1, 1, 1, 1, 0]}\n",
