@@ -96,7 +96,8 @@ def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> l
     kind: Any = section
     for part in location[:-1]:
         kind = _below(kind, str(part))
-    return list(kind.model_fields) if _is_section(kind) else []
+    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)  # a section that may be left out
+    return [key for member in members if _is_section(member) for key in member.model_fields]
 
 
 def _below(kind: Any, part: str) -> Any:

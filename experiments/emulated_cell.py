@@ -1,4 +1,4 @@
-"""The trained insertion policy on the emulated cell, against the simulated one: cameras, lens, gate and clock are between.
+"""The trained insertion policy on the emulated cell, against the simulated one: cameras, gate and clock are between.
 
 python -m experiments.emulated_cell --run RUN                 # 50 held-out starts each; the second in real time at 4 Hz
 """
@@ -139,9 +139,9 @@ def page(found: dict[str, Judged], run: str, episodes: int) -> str:
         f"Made by `python -m experiments.emulated_cell --run {run} --episodes {episodes}`; numbers are not edited. "
         f"Machine: {machine()}.",
         "One trained policy and one keypoint model, from the same held-out starts. The simulated cell waits for its "
-        "commands. The emulated one does not: its robot is a process of its own behind the safety gate, its pictures go "
-        "through a lens that distorts, a sensor with noise and Basler's emulated cameras, and a command is late if the "
-        "control period of 250 ms that it was for is over.",
+        "commands. The emulated one does not: its robot is a process of its own behind the safety gate, its pictures "
+        "go through a lens that distorts, a sensor with noise and Basler's emulated cameras, and a command is late if "
+        "the control period of 250 ms that it was for is over.",
         table(header, rows),
         f"Insertions on the emulated cell less those on the simulated one: {apart:+.0f} points.",
     ]
