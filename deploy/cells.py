@@ -51,9 +51,13 @@ def cell_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> CellSpec:
     if cell.kind == "simulated":
         return replace(_simulated(config, cell), changes=config.cells.changes)
     from actors.physical.emulated_cell import EmulatedCellSpec
+    from actors.physical.settings import RigLimits
 
     robot = read_robot_file(Path(str(resources.files("deploy") / "robots" / "simulated.yaml")))
-    return EmulatedCellSpec(_simulated(config, cell), robot.limits, robot.step_s)
+    # Emulated cameras share the machine with everything else, and are fed one moment however far apart their triggers
+    # are. No older frame than the gate would hold the robot for.
+    rig = RigLimits(view_timeout_s=0.4, max_age_s=robot.limits.feature_age_s, pair_within_s=0.1)
+    return EmulatedCellSpec(_simulated(config, cell), robot.limits, robot.step_s, rig=rig)
 
 
 def _simulated(config: RunConfig, cell: CellFile) -> CableCellSpec:
