@@ -55,7 +55,12 @@ def _serve(options: argparse.Namespace) -> int:
     server.start()
     print(f"{robot.driver} behind its gate at {server.address}; Ctrl-C brings it to rest and ends", flush=True)  # noqa: T201
     if options.ends_with_input:
-        threading.Thread(target=lambda: (sys.stdin.read(), told.set()), daemon=True).start()
+
+        def listen() -> None:
+            sys.stdin.read()
+            told.set()
+
+        threading.Thread(target=listen, name="input", daemon=True).start()
     told.wait()
     server.stop()
     return 0
