@@ -16,7 +16,7 @@ from deploy.config import RunConfig, load_config
 from deploy.fleet.cell_file import read_cell_file
 from deploy.physical_cell import PhysicalCellSpec
 from deploy.run_folder import RunFolder
-from s3k_dist.datasets.exchange_format import cameras_text
+from s3k_dist.datasets.exchange_format import CameraEntry, cameras_text
 from s3k_dist.errors import CellError, ConfigError, S3KError
 from s3k_dist.geometry.camera import NO_DISTORTION, Camera
 
@@ -42,7 +42,9 @@ def bench(tmp_path: Path) -> Path:
     for number in range(4):
         cv2.imwrite(str(images / f"{number}.png"), rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8))
     cameras = {
-        f"0815-000{index}": Camera("any", SIZE_PX, SIZE_PX, INTRINSICS, NO_DISTORTION, np.eye(3), np.zeros(3))
+        f"0815-000{index}": CameraEntry.of(
+            Camera("any", SIZE_PX, SIZE_PX, INTRINSICS, NO_DISTORTION, np.eye(3), np.zeros(3))
+        )
         for index in range(2)
     }
     (tmp_path / "cameras.json").write_text(cameras_text(cameras))

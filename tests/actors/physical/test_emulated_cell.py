@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,6 +220,20 @@ def test_commands_that_a_gate_would_not_let_through_are_refused_at_once(process:
 def test_a_process_that_does_not_serve_says_why() -> None:
     with pytest.raises(RobotError, match=r"did not serve within 60 s; it said: no such arm"):
         RobotProcess(["sh", "-c", "echo no such arm >&2; exit 3"])
+
+
+def test_a_robots_process_ends_with_whoever_began_it() -> None:
+    code = (
+        "import time; from actors.robots.process import RobotProcess\n"
+        "robot = RobotProcess(['sh', '-c', 'echo a robot at here:1\\;; exec cat'])\n"
+        "print(robot.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        robot = psutil.Process(int(owner.stdout.readline()))
+        owner.kill()
+    psutil.wait_procs([robot], timeout=PATIENCE_S)
+    assert not robot.is_running() or robot.status() == psutil.STATUS_ZOMBIE
 
 
 def test_of_a_cell_that_is_not_simulated_nothing_is_known() -> None:
