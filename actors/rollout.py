@@ -12,6 +12,7 @@ from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from actors.observation import FeatureSource, observed_through, observed_version
 from actors.operator import Operator
 from actors.pace import Pace
+from actors.physical.ticks import missed_deadlines
 from actors.track import Track
 from s3k_dist.drift.watch import DriftReport
 from s3k_dist.episodes import EpisodeChunk
@@ -62,6 +63,7 @@ class EpisodeOutcome:
         misfit_steps: steps on features of a model that the policy had not learned from.
         drift: what the cell noticed of its own frames since the episode before.
         first_sequence: of the episode's frames, which are numbered on from there.
+        missed_deadlines: commands that came after their control period, of a cell that does not wait for them.
     """
 
     episode_id: str
@@ -79,6 +81,7 @@ class EpisodeOutcome:
     misfit_steps: int = 0
     drift: DriftReport = field(default_factory=DriftReport)
     first_sequence: int = 0
+    missed_deadlines: int = 0
 
     @property
     def truly_inserted(self) -> bool:
@@ -168,6 +171,7 @@ class Rollout:
         """
         episode_id = f"{self._cell.cell_id}-policy-{seed}-{time.time_ns():x}"
         trace = _Trace()
+        missed_before = missed_deadlines(self._cell)
         try:
             seen = self._cell.reset(seed)
             features = self._look(trace, episode_id, seen)
@@ -217,6 +221,7 @@ class Rollout:
             consistent=np.stack([step.consistent for step in trace.steps]),
             intervened_steps=sum(trace.intervened),
             first_sequence=trace.sequences[0],
+            missed_deadlines=missed_deadlines(self._cell) - missed_before,
         )
 
     def _look(self, trace: _Trace, episode_id: str, seen: CellObservation) -> FrameFeatures:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from actors.cell import CONTROL_PERIOD_S
 
@@ -58,3 +59,19 @@ class Ticks:
         """Until the period of the command is over."""
         if self._due_s is not None and (left_s := self._due_s - self._clock()) > 0:
             self._sleep(left_s)
+
+
+@runtime_checkable
+class RealTime(Protocol):
+    """A cell that does not wait for its commands.
+
+    Attributes:
+        ticks: its control periods.
+    """
+
+    ticks: Ticks
+
+
+def missed_deadlines(cell: object) -> int:
+    """How many commands of a cell were late so far; 0 of one that waits for them."""
+    return cell.ticks.missed if isinstance(cell, RealTime) else 0

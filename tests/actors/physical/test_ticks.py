@@ -1,9 +1,11 @@
 """Control periods by the wall clock, on a clock that a test moves."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from actors.cell import CONTROL_PERIOD_S
-from actors.physical.ticks import Ticks
+from actors.physical.ticks import Ticks, missed_deadlines
 
 
 class Time:
@@ -61,3 +63,11 @@ def test_time_between_two_episodes_is_nobodys_fault(time: Time, ticks: Ticks) ->
     ticks.begin()
     ticks.command()
     assert ticks.missed == 0
+
+
+def test_a_cell_that_waits_for_its_commands_misses_no_deadline(time: Time, ticks: Ticks) -> None:
+    ticks.command()
+    time.pass_by(3 * CONTROL_PERIOD_S)
+    ticks.command()
+    assert missed_deadlines(SimpleNamespace(ticks=ticks)) == 1
+    assert missed_deadlines(SimpleNamespace()) == 0
