@@ -19,6 +19,7 @@ from s3k_dist.geometry.camera import Camera
 
 CONTROL_HZ = 4.0  # section 6.1
 CONTROL_PERIOD_S = 1.0 / CONTROL_HZ
+TWIST_LIMIT = (0.05, 0.05, 0.05, 0.5, 0.5, 0.5)  # m/s, rad/s: an action means the same in every cell
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Cell(Protocol):
         """
         ...
 
+    def resume_after(self, sequence: int) -> None:
+        """Number the next frame ``sequence + 1``: a cell that comes back never repeats a frame's name."""
+        ...
+
     def stop(self) -> None:
         """Halt the robot and free the cameras; safe to call twice. Afterwards the others raise CellError."""
         ...
@@ -119,3 +124,29 @@ class SimulatedCell(Cell, Protocol):
     def truth(self) -> InsertionTruth:
         """The truth at this moment."""
         ...
+
+
+class CellSpec(Protocol):
+    """What a cell is, as it is handed to the process that makes it."""
+
+    @property
+    def cell_id(self) -> str:
+        """Names the cell."""
+
+    @property
+    def image_px(self) -> int:
+        """Side of its square images."""
+
+    def make(self) -> Cell:
+        """The cell, in the thread that will use it.
+
+        Raises:
+            S3KError: it cannot be had; says why.
+        """
+
+
+def known_truth(cell: Cell) -> InsertionTruth:
+    """The truth where it is known; of a physical cell NaN, and no keypoint is visible, so that nothing is labelled."""
+    if isinstance(cell, SimulatedCell):
+        return cell.truth()
+    return InsertionTruth(np.full((3, 3), np.nan), np.nan, np.zeros((len(cell.cameras), 3), bool))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.cell import CellObservation
+from actors.cell import CellObservation, CellSpec, known_truth
 from actors.demonstrations import demonstration_chunk
 from actors.human import HumanRecording
 from actors.insertion import InsertionConfig, InsertionTask, TaskStep
@@ -25,11 +25,12 @@ from actors.recording import (
     save_recording,
 )
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
-from actors.sim.cell import CableCell, CableCellSpec
+from actors.sim.expert import KnownCell
 from actors.track import Track, save_track
 from s3k_dist.drift.monitor import DriftConfig
 from s3k_dist.drift.watch import CellWatch
 from s3k_dist.episodes import EpisodeChunk
+from s3k_dist.errors import CellError
 from s3k_dist.features.client import FeatureClient
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.features.types import FrameFeatures
@@ -43,7 +44,7 @@ class CollectorSpec:
     """What a collector needs to know.
 
     Attributes:
-        cell: the simulated cell.
+        cell: which.
         task: thresholds, rewards, and what is observed.
         stream: folder of the stream.
         recordings: folder of recorded episodes.
@@ -53,7 +54,7 @@ class CollectorSpec:
         writer: how frames are written to the stream.
     """
 
-    cell: CableCellSpec
+    cell: CellSpec
     task: InsertionConfig
     stream: Path
     recordings: Path
@@ -78,7 +79,7 @@ class Collector:
 
     def __init__(self, spec: CollectorSpec) -> None:
         self._spec = spec
-        self._cell = CableCell(spec.cell)
+        self._cell = spec.cell.make()
         self._writer = spec.writer.open(spec.stream, spec.cell.cell_id)
         self._cell.resume_after(self._writer.next_sequence - 1)
         self._client: FeatureClient | None = None
@@ -91,7 +92,16 @@ class Collector:
         self._track: Track | None = None
 
     def record(self, episodes: Sequence[tuple[Kind, int]]) -> int:
-        """Record episodes, each a kind and a seed; returns the number of frames. They are safe when this returns."""
+        """Record episodes, each a kind and a seed; returns the number of frames. They are safe when this returns.
+
+        Raises:
+            CellError: the cell is not simulated: the expert sees nothing there.
+        """
+        if not isinstance(self._cell, KnownCell):
+            raise CellError(
+                f"cell {self._cell.cell_id!r} is not simulated, so no scripted expert can record in it: "
+                "`s3k demos record --by human` lets a person do it"
+            )
         frames = 0
         for kind, seed in episodes:
             episode = record_episode(self._cell, self._writer, kind, seed)
@@ -221,7 +231,7 @@ class Collector:
             self._film.frames.append(seen.frame)
             self._film.features.append(features)
             self._film.steps.append(step)
-            self._film.true_depth.append(self._cell.truth().depth)
+            self._film.true_depth.append(known_truth(self._cell).depth)
 
 
 def reprojected_pixels(frame: MultiViewFrame, points_m: np.ndarray) -> np.ndarray:

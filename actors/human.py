@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from actors.cell import CellObservation, InsertionTruth
+from actors.cell import Cell, CellObservation, InsertionTruth, known_truth
 from actors.operator import Decision, Desk, Moment
 from actors.pace import Pace
 from actors.recording import RecordedEpisode, recorded_episode
-from actors.sim.cell import CableCell
 
 MAX_HUMAN_STEPS = 240  # a minute: the frames of an episode wait in memory until it is kept
 IDLE_S = 600.0  # without a command or a decision; then whoever was there is gone
@@ -32,7 +31,7 @@ class HumanRecording:
     recorded, too.
 
     Args:
-        cell: simulated: labels need its truth, which the person is not shown.
+        cell: where; of a simulated one the truth is kept for labels, and the person is not shown it.
         desk: where the person sits.
         seeds: of the starts, in order.
         keep: stores an episode with its frames; called at once when the person keeps it.
@@ -43,7 +42,7 @@ class HumanRecording:
 
     def __init__(
         self,
-        cell: CableCell,
+        cell: Cell,
         desk: Desk,
         seeds: Iterator[int],
         keep: Callable[[RecordedEpisode, list[CellObservation]], None],
@@ -90,7 +89,7 @@ class HumanRecording:
         return self._kept
 
     def _start(self, seed: int) -> _Attempt:
-        return _Attempt(seed, [self._cell.reset(seed)], [self._cell.truth()])
+        return _Attempt(seed, [self._cell.reset(seed)], [known_truth(self._cell)])
 
     def _step(self, attempt: _Attempt, share: np.ndarray | None) -> None:
         begun = share is not None or attempt.actions
@@ -100,7 +99,7 @@ class HumanRecording:
         self._cell.command(action * self._cell.twist_limit)
         attempt.actions.append(action)
         attempt.seen.append(self._cell.observe())
-        attempt.truths.append(self._cell.truth())
+        attempt.truths.append(known_truth(self._cell))
 
     def _close(self, attempt: _Attempt, decision: Decision) -> None:
         if decision is Decision.DISCARD:

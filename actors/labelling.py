@@ -6,6 +6,7 @@ import numpy as np
 
 from actors.insertion import KEYPOINTS
 from actors.recording import DEMONSTRATIONS, RecordedEpisode
+from s3k_dist.drift.views import project
 from s3k_dist.errors import ConfigError
 from s3k_dist.geometry.camera import Camera
 from s3k_dist.labels.store import Label
@@ -70,8 +71,7 @@ def _clicks(
     points = episode.true_keypoints_m[step]
     clicks: dict[str, dict[str, tuple[float, float]]] = {}
     for view, camera in enumerate(cameras):
-        pixels = (points @ camera.rotation.T + camera.translation_m) @ camera.intrinsics.T
-        pixels = pixels[:, :2] / pixels[:, 2:] + rng.normal(0, noise_px, (len(KEYPOINTS), 2))
+        pixels = project(points, camera)[0] + rng.normal(0, noise_px, (len(KEYPOINTS), 2))
         clicks[camera.name] = {
             name: (float(u), float(v))
             for name, (u, v), seen in zip(KEYPOINTS, pixels, episode.visible[step, view], strict=True)

@@ -13,8 +13,7 @@ import numpy as np
 
 from actors.cell import CellObservation, InsertionTruth
 from actors.episode_file import load_fields, save_fields
-from actors.sim.cell import CableCell
-from actors.sim.expert import expert_twist
+from actors.sim.expert import KnownCell, expert_twist
 from actors.track import Track
 from s3k_dist.errors import StorageError
 from s3k_dist.stream.record import StreamRecord
@@ -48,7 +47,7 @@ class RecordedEpisode(Track):
     visible: np.ndarray
 
 
-def record_episode(cell: CableCell, writer: StreamWriter, kind: Kind, seed: int) -> RecordedEpisode:
+def record_episode(cell: KnownCell, writer: StreamWriter, kind: Kind, seed: int) -> RecordedEpisode:
     """Run one episode and append its frames to the stream.
 
     Args:
@@ -140,7 +139,7 @@ def load_recording(path: Path) -> RecordedEpisode:
     return load_fields(path, RecordedEpisode)
 
 
-def _steering(cell: CableCell, kind: Kind, rng: np.random.Generator) -> tuple[Callable[[int], np.ndarray], int]:
+def _steering(cell: KnownCell, kind: Kind, rng: np.random.Generator) -> tuple[Callable[[int], np.ndarray], int]:
     """The twist of each step, and for how many steps."""
     if kind == "demonstration":
         return lambda step: expert_twist(cell), MAX_DEMONSTRATION_STEPS

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from actors.cell import CellObservation, SimulatedCell
+from actors.cell import Cell, CellObservation, known_truth
 from actors.insertion import ACTION_SIZE, InsertionTask, TaskStep
 from actors.observation import FeatureSource, observed_through, observed_version
 from actors.operator import Operator
 from actors.pace import Pace
+from actors.physical.ticks import missed_deadlines
 from actors.track import Track
 from s3k_dist.drift.watch import DriftReport
 from s3k_dist.episodes import EpisodeChunk
@@ -51,17 +52,18 @@ class EpisodeOutcome:
         seed: of the cell's reset.
         steps: T.
         claimed: the keypoints said that the plug is in.
-        true_depth: at the end, share of the hole's depth.
+        true_depth: at the end, share of the hole's depth; NaN of a physical cell.
         episode_return: sum of rewards.
         policy_version: that chose the last action.
         model_version: of the keypoint model at the last step.
-        error_m: distance of served keypoints from the truth, shape (T + 1, 3).
+        error_m: distance of served keypoints from the truth, shape (T + 1, 3); NaN of a physical cell.
         latency_ms: of the feature service as the cell met it, round trip, shape (T + 1,).
         consistent: which keypoints the task trusted, shape (T + 1, 3).
         intervened_steps: steps that a person drove.
         misfit_steps: steps on features of a model that the policy had not learned from.
         drift: what the cell noticed of its own frames since the episode before.
         first_sequence: of the episode's frames, which are numbered on from there.
+        missed_deadlines: commands that came after their control period, of a cell that does not wait for them.
     """
 
     episode_id: str
@@ -79,16 +81,17 @@ class EpisodeOutcome:
     misfit_steps: int = 0
     drift: DriftReport = field(default_factory=DriftReport)
     first_sequence: int = 0
+    missed_deadlines: int = 0
 
     @property
     def truly_inserted(self) -> bool:
-        """By the simulator's truth."""
+        """By the simulator's truth; False where nobody knows."""
         return self.true_depth >= TRULY_INSERTED
 
     @property
     def false_claim(self) -> bool:
-        """Claimed but untrue."""
-        return self.claimed and not self.truly_inserted
+        """Claimed but untrue; False where nobody knows."""
+        return self.claimed and self.true_depth < TRULY_INSERTED
 
 
 @dataclass
@@ -118,7 +121,7 @@ class Rollout:
     """Runs episodes in a cell.
 
     Args:
-        cell: where; its truth is recorded beside every step, and shown to nobody.
+        cell: where; its truth, if it is known, is recorded beside every step, and shown to nobody.
         features: where keypoints come from, and embeddings where the task observes them.
         task: the insertion task.
         writer: the cell's end of the stream; every frame goes there. None keeps no frames.
@@ -130,7 +133,7 @@ class Rollout:
 
     def __init__(
         self,
-        cell: SimulatedCell,
+        cell: Cell,
         features: FeatureSource,
         task: InsertionTask,
         writer: StreamWriter | None = None,
@@ -168,6 +171,7 @@ class Rollout:
         """
         episode_id = f"{self._cell.cell_id}-policy-{seed}-{time.time_ns():x}"
         trace = _Trace()
+        missed_before = missed_deadlines(self._cell)
         try:
             seen = self._cell.reset(seed)
             features = self._look(trace, episode_id, seen)
@@ -208,7 +212,7 @@ class Rollout:
             seed=seed,
             steps=len(trace.actions),
             claimed=trace.steps[-1].claimed,
-            true_depth=self._cell.truth().depth,
+            true_depth=known_truth(self._cell).depth,
             episode_return=sum(step.reward for step in trace.steps),
             policy_version=policy.version,
             model_version=trace.models[-1],
@@ -217,6 +221,7 @@ class Rollout:
             consistent=np.stack([step.consistent for step in trace.steps]),
             intervened_steps=sum(trace.intervened),
             first_sequence=trace.sequences[0],
+            missed_deadlines=missed_deadlines(self._cell) - missed_before,
         )
 
     def _look(self, trace: _Trace, episode_id: str, seen: CellObservation) -> FrameFeatures:
@@ -230,7 +235,7 @@ class Rollout:
         trace.grippers.append(seen.gripper.numbers)
         trace.models.append(features.model_version)
         trace.observed.append(observed_version(self._task.config.observation, features))
-        trace.errors_m.append(np.linalg.norm(features.positions_m - self._cell.truth().keypoints_m, axis=-1))
+        trace.errors_m.append(np.linalg.norm(features.positions_m - known_truth(self._cell).keypoints_m, axis=-1))
         return features
 
     def _show(self, seen: CellObservation, features: FrameFeatures, trace: _Trace) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from actors.insertion import InsertionConfig, LevelName
 from actors.sim.scene_change import SceneChange
+from deploy.fleet.cell_file import CellFile, read_cell_file
 from deploy.settings import Section, read_tree, set_value, validated
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
@@ -26,6 +27,8 @@ class CellsConfig(Section):
 
     Attributes:
         count: cells that run side by side.
+        from_files: in their place, those that were read from files (``s3k run --cells``); they, too, are as the rest of
+            this section has it where their files say nothing.
         image_px: side of the square images, each of four views.
         scene_seed: textures and clutter.
         level: of the task: easy, standard or hard; what each means: docs/experiments/levels.md.
@@ -36,6 +39,7 @@ class CellsConfig(Section):
     """
 
     count: int = Field(2, ge=1)
+    from_files: tuple[CellFile, ...] = ()
     image_px: int = Field(128, ge=64, multiple_of=32)
     scene_seed: int = 0
     level: LevelName = "easy"
@@ -43,6 +47,14 @@ class CellsConfig(Section):
     cable_length_m: float | None = Field(None, gt=0)
     clearance_m: float | None = Field(None, gt=0)
     changes: tuple[SceneChange, ...] = ()
+
+    @field_validator("from_files")
+    @classmethod
+    def _names_apart(cls, value: tuple[CellFile, ...]) -> tuple[CellFile, ...]:
+        names = [cell.cell for cell in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two cells are called {', '.join(twice)}")
+        return value
 
 
 class RecordingConfig(Section):
@@ -294,12 +306,13 @@ def presets() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_config(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
+def load_config(preset: str, overrides: Iterable[str] = (), cells: Iterable[Path] = ()) -> RunConfig:
     """A preset with overrides.
 
     Args:
         preset: name of a preset.
         overrides: ``a.b=c`` each; the value is YAML.
+        cells: files of the cells, in place of the simulated ones that the preset has.
 
     Raises:
         ConfigError: an unknown preset or key, or a value that does not fit; says what is available.
@@ -311,6 +324,8 @@ def load_config(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
     tree["preset"] = preset
     for override in overrides:
         set_value(tree, override)
+    if files := [read_cell_file(path).model_dump(mode="json", exclude_defaults=True) for path in cells]:
+        tree["cells"] = {**(tree.get("cells") or {}), "from_files": files}
     return validated(RunConfig, tree, f"preset {preset!r}")
 
 

@@ -95,6 +95,7 @@ class Session:
             "policy_version": outcome.policy_version,
             "model_version": outcome.model_version,
             "intervened_steps": outcome.intervened_steps,
+            "missed_deadlines": outcome.missed_deadlines,
             "median_error_mm": [round(1e3 * float(v), 3) for v in np.median(outcome.error_m, axis=0)],
             # Of every frame: percentiles of several episodes cannot be had from those of each.
             "error_mm": np.round(1e3 * outcome.error_m.T.astype(float), 2).tolist(),

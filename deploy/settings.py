@@ -87,6 +87,8 @@ def validated(section: type[Settings], tree: dict[str, Any], source: str) -> Set
         if first["type"] == "extra_forbidden":
             available = ", ".join(_keys_beside(section, first["loc"]))
             raise ConfigError(f"{source}: unknown key {where!r}; available there: {available}") from error
+        if not where:  # what does not fit together is the whole, and it says which parts
+            raise ConfigError(f"{source}: {first['msg'].removeprefix('Value error, ')}") from error
         raise ConfigError(f"{source}: {where}: {first['msg']}, got {first['input']!r}") from error
 
 
@@ -94,7 +96,8 @@ def _keys_beside(section: type[BaseModel], location: tuple[int | str, ...]) -> l
     kind: Any = section
     for part in location[:-1]:
         kind = _below(kind, str(part))
-    return list(kind.model_fields) if _is_section(kind) else []
+    members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)  # a section that may be left out
+    return [key for member in members if _is_section(member) for key in member.model_fields]
 
 
 def _below(kind: Any, part: str) -> Any:

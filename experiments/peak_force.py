@@ -16,8 +16,9 @@ import numpy as np
 from actors.cell import CONTROL_PERIOD_S
 from actors.safety.gate import Command, Reading, SafetyGate
 from actors.safety.limits import SafetyLimits
+from actors.sim.arrangement import Randomisation
 from actors.sim.cable import CableSpec
-from actors.sim.cell import SERVO_S, CableCell, CableCellSpec, Randomisation
+from actors.sim.cell import SERVO_S, CableCell, CableCellSpec
 from actors.sim.demonstrate import IMAGE_PX, unrendered_cell
 from actors.sim.expert import expert_twist
 from deploy.robot_file import read_robot_file

@@ -19,7 +19,7 @@ class CalibratedRig:
     """Takes frames.
 
     Args:
-        rig: open; closing it is up to whoever opened it.
+        rig: open; ``close`` closes it.
         cell_id: of the frames.
         cameras: as calibrated, of the rig's names and of the size that its cameras send.
         image_px: side of the square images that come out; None: as they are sent.
@@ -65,6 +65,10 @@ class CalibratedRig:
     def resume_after(self, sequence: int) -> None:
         """Number the next frame ``sequence + 1``: a cell that comes back never repeats a frame's name."""
         self._sequence = sequence + 1
+
+    def close(self) -> None:
+        """Let all cameras go; calling it twice does nothing."""
+        self._rig.close()
 
 
 def _resized(image: np.ndarray, camera: Camera) -> np.ndarray:

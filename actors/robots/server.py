@@ -5,7 +5,7 @@ server.start()
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -34,12 +34,15 @@ class RobotServer:
     Args:
         robot: behind its gate.
         address: host and port; port 0 takes a free one.
+        beside: adds further services at the same address.
     """
 
-    def __init__(self, robot: GatedRobot, address: str) -> None:
+    def __init__(self, robot: GatedRobot, address: str, beside: Sequence[Callable[[grpc.Server], None]] = ()) -> None:
         self._robot = robot
         self._server = grpc.server(ThreadPoolExecutor(CALLERS), options=[("grpc.so_reuseport", 0)])
         robot_pb2_grpc.add_RobotDriverServicer_to_server(_Servicer(robot), self._server)
+        for add in beside:
+            add(self._server)
         healthy = health.HealthServicer()
         healthy.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from actors.cell import CONTROL_PERIOD_S, CellObservation, GripperState, InsertionTruth
+from actors.cell import CONTROL_PERIOD_S, TWIST_LIMIT, CellObservation, GripperState, InsertionTruth
 from actors.sim import cable
+from actors.sim.arrangement import Arrangement, Randomisation
 from actors.sim.cable import CableSpec
 from actors.sim.contact import contact_force
 from actors.sim.scene_change import Scene, SceneChange
@@ -25,25 +26,6 @@ MAX_LEAD_M = 0.01  # the set-point stays this near the hand, or blocked motion w
 MAX_TILT_RAD = 1.0
 FIXED_CONTYPE = 1  # of table and socket
 SOCKET_REACH_M = 0.026  # of its foot, to the side
-
-
-@dataclass(frozen=True)
-class Randomisation:
-    """How far each episode's start strays, uniform within plus or minus each value.
-
-    Attributes:
-        bend_rad: total permanent bend of the cable, and half as much again of S-shape.
-        socket_m: socket position on the table, each axis.
-        gripper_m: gripper start, each axis.
-        tilt_rad: gripper start, each axis.
-        hole_rad: direction of the hole, about x and y.
-    """
-
-    bend_rad: float = np.radians(35.0)
-    socket_m: float = 0.02
-    gripper_m: float = 0.01
-    tilt_rad: float = np.radians(10.0)
-    hole_rad: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,11 +52,15 @@ class CableCellSpec:
     rendered: bool = True
     changes: tuple[SceneChange, ...] = ()
 
+    def make(self) -> "CableCell":
+        """The cell."""
+        return CableCell(self)
+
 
 class CableCell:
     """Implements ``Cell`` and ``SimulatedCell`` on MuJoCo; a control period passes as fast as the machine allows."""
 
-    twist_limit = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
+    twist_limit = np.array(TWIST_LIMIT)
 
     def __init__(self, spec: CableCellSpec) -> None:
         """Raises PreflightError where no OpenGL renderer can be had."""
@@ -92,6 +78,7 @@ class CableCell:
         spec, self._scene = self._spec, scene
         self._model = model = _compile(spec, scene)
         self._data = mujoco.MjData(model)
+        self._data.qpos[:3] = HOME_M
         # Of the cameras as they were calibrated.
         self.cameras = cameras_of(model, spec.image_px)
         move_cameras(model, scene.moves)
@@ -113,26 +100,66 @@ class CableCell:
         scene = Scene(self._spec.scene_seed, self._spec.decoys).after(due)
         if scene != self._scene:
             self._build(scene)
-        rng = np.random.default_rng(seed)
-        model, data, spread = self._model, self._data, self._spec.randomisation
-        self._surroundings.randomise(rng)
-        mujoco.mj_resetData(model, data)
-        model.qpos_spring[:] = self._rest_shape
-        for addresses, angles in zip(self._bend_joints, _random_bend(rng, spread.bend_rad), strict=True):
-            model.qpos_spring[addresses] = data.qpos[addresses] = angles
-        data.mocap_pos[0, :2] = rng.uniform(-spread.socket_m, spread.socket_m, 2)
-        self._target_m = HOME_M + rng.uniform(-spread.gripper_m, spread.gripper_m, 3)
-        self._target_rad = rng.uniform(-spread.tilt_rad, spread.tilt_rad, 3)
+        start = self._arrange(seed)
+        data = self._data
+        self._target_m, self._target_rad = HOME_M + start.gripper_m, start.tilt_rad
         data.qpos[:3] = data.ctrl[:3] = self._target_m
         data.qpos[3:6] = data.ctrl[3:6] = self._target_rad
+        self._settle()
+        return self.observe()
+
+    def arrange(self, seed: int) -> Arrangement:
+        """As ``reset``, but for the gripper, which stays where it is; returns where a reset would have put it."""
+        self._require_running()
+        start = self._arrange(seed)
+        self._settle()
+        return start
+
+    def state(self) -> np.ndarray:
+        """All that moves, as numbers for another cell of the same spec and arrangement."""
+        data = self._data
+        return np.concatenate([data.qpos, data.qvel, data.ctrl, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
+
+    def show(self, state: np.ndarray) -> None:
+        """Be in the ``state`` of another cell.
+
+        Raises:
+            CellError: it is of another kind of cell.
+        """
+        self._require_running()
+        data = self._data
+        parts = (data.qpos, data.qvel, data.ctrl, data.mocap_pos[0], data.mocap_quat[0])
+        ends = np.cumsum([len(part) for part in parts])
+        if state.shape != (ends[-1],) or not np.isfinite(state).all():
+            raise CellError(f"cell {self.cell_id!r}: expected a state of {ends[-1]} finite numbers, got {state.shape}")
+        for part, numbers in zip(parts, np.split(state, ends[:-1]), strict=True):
+            part[:] = numbers
+        self._target_m, self._target_rad = data.ctrl[:3].copy(), data.ctrl[3:6].copy()
+        mujoco.mj_forward(self._model, data)
+
+    def _arrange(self, seed: int | None) -> Arrangement:
+        rng = np.random.default_rng(seed)
+        model, data = self._model, self._data
+        self._surroundings.randomise(rng)
+        start = Arrangement.draw(rng, self._spec.randomisation)
+        hand = data.qpos[:6].copy()
+        mujoco.mj_resetData(model, data)
+        data.qpos[:6] = hand
+        data.ctrl[:3], data.ctrl[3:6] = self._target_m, self._target_rad
+        model.qpos_spring[:] = self._rest_shape
+        for addresses, angles in zip(self._bend_joints, start.bend_rad, strict=True):
+            model.qpos_spring[addresses] = data.qpos[addresses] = angles
+        data.mocap_pos[0, :2] = start.socket_m
         lean = np.array([0.0, self._spec.cable.hole_tilt_rad, 0.0])
-        lean[:2] += rng.uniform(-spread.hole_rad, spread.hole_rad, 2)
+        lean[:2] += start.hole_rad
         data.mocap_quat[0] = _quaternion(lean)
         # A leaning socket would sink into the table with its lower edge.
         data.mocap_pos[0, 2] = SOCKET_REACH_M * np.sin(np.linalg.norm(lean))
-        mujoco.mj_step(model, data, nstep=round(SETTLE_S / TIMESTEP_S))
-        mujoco.mj_forward(model, data)
-        return self.observe()
+        return start
+
+    def _settle(self) -> None:
+        mujoco.mj_step(self._model, self._data, nstep=round(SETTLE_S / TIMESTEP_S))
+        mujoco.mj_forward(self._model, self._data)
 
     def command(self, twist: np.ndarray) -> None:
         """Integrate ``twist`` into the servo's set-point over one control period."""
@@ -283,17 +310,6 @@ def _quaternion(rotation_rad: np.ndarray) -> np.ndarray:
     axis = rotation_rad / angle if angle else np.array([0.0, 0.0, 1.0])
     mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
     return quaternion
-
-
-def _random_bend(rng: np.random.Generator, bend_rad: float) -> np.ndarray:
-    """Permanent bend of each link about x and y, shape (CABLE_LINKS, 2): an arc, and an S on top of it."""
-    arc, arc_heading = rng.uniform(-bend_rad, bend_rad), rng.uniform(0, 2 * np.pi)
-    wave, wave_heading = rng.uniform(-0.5, 0.5) * bend_rad, rng.uniform(0, 2 * np.pi)
-    along = (np.arange(cable.CABLE_LINKS) + 0.5) / cable.CABLE_LINKS
-    ripple = wave / cable.CABLE_LINKS * np.pi / 2 * np.sin(2 * np.pi * along)
-    heading = np.array([np.cos(arc_heading), np.sin(arc_heading)])
-    wave_direction = np.array([np.cos(wave_heading), np.sin(wave_heading)])
-    return arc / cable.CABLE_LINKS * heading + ripple[:, None] * wave_direction
 
 
 def _angular_jacobian(angles_rad: np.ndarray) -> np.ndarray:

@@ -1,8 +1,10 @@
 """A scripted expert on the simulator's true state: resolved-rate control, for demonstrations only."""
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
-from actors.sim.cell import CableCell
+from actors.cell import SimulatedCell
 from s3k_dist.episodes import EpisodeChunk
 
 ALIGN_RATE = 2.5  # 1/s
@@ -13,7 +15,24 @@ TURNING_RAD_S = 0.05  # slower than this, the wrist is as good as at its stop
 SEATED_M = 0.0192  # the hole is 20 mm deep; pushing on bends the cable, which levers the plug out
 
 
-def expert_twist(cell: CableCell) -> np.ndarray:
+@runtime_checkable
+class KnownCell(SimulatedCell, Protocol):
+    """A simulated cell that tells the expert all; ``CableCell`` documents each."""
+
+    def plug_pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """True tip and insertion axis of the plug."""
+
+    def hole_axis(self) -> np.ndarray:
+        """True direction into the hole."""
+
+    def possible_turn(self, angular_rad_s: np.ndarray) -> np.ndarray:
+        """What the wrist can do of an angular velocity."""
+
+    def gripper_m(self) -> np.ndarray:
+        """True position of the grasp point."""
+
+
+def expert_twist(cell: KnownCell) -> np.ndarray:
     """Align the plug above the opening, then push: the gripper's twist, world frame, shape (6,), within the limits."""
     tip, axis = cell.plug_pose()
     into_hole = cell.hole_axis()
@@ -49,7 +68,7 @@ class ExpertPolicy:
 
     version = -1
 
-    def __init__(self, cell: CableCell) -> None:
+    def __init__(self, cell: KnownCell) -> None:
         self._cell = cell
         self.chunks: list[EpisodeChunk] = []
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from actors.sim.arrangement import Randomisation
 from actors.sim.cable import CableSpec
-from actors.sim.cell import CableCellSpec, Randomisation
+from actors.sim.cell import CableCellSpec
 from s3k_dist.errors import ConfigError
 
 

@@ -32,6 +32,9 @@ def add_fleet(commands: "Commands") -> None:
         verb = verbs.add_parser(name, help=summary)
         verb.add_argument("cell", help="its name")
         verb.set_defaults(command=_wish, wish=name)
+    ready = verbs.add_parser("ready", help="say to a cell that waits for it that its scene is set up")
+    ready.add_argument("cell", help="its name")
+    ready.set_defaults(command=_ready)
     for verb in verbs.choices.values():
         verb.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of the run")
 
@@ -58,7 +61,7 @@ def _list(options: argparse.Namespace) -> int:
 
     from deploy.fleet.status import read_status
 
-    cells = _register(options.run).cells()
+    cells, waiting = _register(options.run).cells(), _register(options.run).waiting()
     try:
         parts = {part.name: part for part in read_status(options.run).parts}
     except S3KError:
@@ -69,6 +72,8 @@ def _list(options: argparse.Namespace) -> int:
     for name, (cell, wish) in cells.items():
         part = parts.get(name)
         state, error = ("not begun", "") if part is None else (part.state.value, part.last_error)
+        if name in waiting:
+            state = f"waits for its scene: s3k cells ready {name}"
         table.add_row(name, cell.kind, cell.resource or "any node", wish, state, error)
     Console().print(table if cells else f"{options.run} has no cells yet; `s3k cells add FILE --run DIR` adds one")
     return 0
@@ -87,6 +92,11 @@ def _wish(options: argparse.Namespace) -> int:
     if options.wish == "remove" and not runs:  # nobody is there who would wait for its episode
         register.forget(options.cell)
     print(f"{options.cell}: {options.wish}{'' if runs else '; the run does not run now'}")  # noqa: T201
+    return 0
+
+
+def _ready(options: argparse.Namespace) -> int:
+    _register(options.run).ready(options.cell)
     return 0
 
 

@@ -18,6 +18,18 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser)
 
 
+def add_cells(parser: argparse.ArgumentParser) -> None:
+    """``--cells``."""
+    parser.add_argument(
+        "--cells",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="cell files, in place of the simulated cells; docs/fleet.md",
+    )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """``--set``."""
     parser.add_argument(

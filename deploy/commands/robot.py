@@ -19,6 +19,7 @@ def add_robot(commands: "Commands") -> None:
     verbs = robot.add_subparsers(title="verbs", metavar="VERB", required=True)
     serve = verbs.add_parser("serve", help="serve a robot over gRPC until Ctrl-C; it is brought to rest first")
     serve.add_argument("file", type=Path, nargs="?", help="YAML: driver, options, limits; default: the simulated robot")
+    serve.add_argument("--ends-with-input", action="store_true", help="ends when standard input is closed, too")
     serve.set_defaults(command=_serve)
     state = verbs.add_parser("state", help="where it is, how it moves, what the gate does")
     state.add_argument("--watch", action="store_true", help="until Ctrl-C")
@@ -37,6 +38,7 @@ def add_robot(commands: "Commands") -> None:
 def _serve(options: argparse.Namespace) -> int:
     import logging
     import signal
+    import sys
     import threading
 
     from actors.robots.gated import GatedRobot
@@ -52,6 +54,13 @@ def _serve(options: argparse.Namespace) -> int:
     server = RobotServer(GatedRobot(make_driver(robot), robot.limits, robot.step_s), options.address)
     server.start()
     print(f"{robot.driver} behind its gate at {server.address}; Ctrl-C brings it to rest and ends", flush=True)  # noqa: T201
+    if options.ends_with_input:
+
+        def listen() -> None:
+            sys.stdin.read()
+            told.set()
+
+        threading.Thread(target=listen, name="input", daemon=True).start()
     told.wait()
     server.stop()
     return 0

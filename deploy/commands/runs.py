@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.commands.options import add_config, new_folder, overrides, refuse_used
+from deploy.commands.options import add_cells, add_config, new_folder, overrides, refuse_used
 from deploy.interrupt import stop_on_signals
 from s3k_dist.errors import S3KError
 
@@ -16,6 +16,7 @@ def add_run(commands: "Commands") -> None:
     """``run``, ``doctor``, ``collect``."""
     run = commands.add_parser("run", help="everything: record, learn to see, learn to act, evaluate, report")
     add_config(run)
+    add_cells(run)
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     run.set_defaults(command=_run)
 
@@ -24,6 +25,7 @@ def add_run(commands: "Commands") -> None:
 
     collect = commands.add_parser("collect", help="record demonstrations and exploration, and label a few frames")
     add_config(collect)
+    add_cells(collect)
     collect.set_defaults(command=_collect)
 
 
@@ -42,12 +44,14 @@ def _run(options: argparse.Namespace) -> int:
     from deploy.doctor import preflight
 
     if options.resume is not None:
-        if options.seed is not None or options.out is not None:
-            raise S3KError("--resume goes on with the seed and the folder of that run; leave out --seed and --out")
+        if options.seed is not None or options.out is not None or options.cells:
+            raise S3KError(
+                "--resume goes on with the seed, folder and cells of that run; leave out --seed and --out, and --cells"
+            )
         root: Path = options.resume
         config = read_config(root, options.set)
     else:
-        config = load_config(options.preset, overrides(options))
+        config = load_config(options.preset, overrides(options), options.cells)
         root = options.out or new_folder(config.preset)
         refuse_used(root)
     preflight(root)
@@ -69,7 +73,7 @@ def _collect(options: argparse.Namespace) -> int:
     from deploy.config import load_config
     from deploy.doctor import preflight
 
-    config = load_config(options.preset, overrides(options))
+    config = load_config(options.preset, overrides(options), options.cells)
     root = options.out or new_folder(config.preset)
     refuse_used(root)
     preflight(root)

@@ -68,7 +68,7 @@ class CellDriver(PartDriver):
         self._handle: Any = None
         self._wish: Wish = "run"
         self._attached = False
-        self._episodes = self._steps = 0
+        self._episodes = self._steps = self._missed = 0
 
     def turn(self, wish: Wish) -> None:
         """Look what is to be done; called about once a second."""
@@ -135,6 +135,7 @@ class CellDriver(PartDriver):
         self.part.succeeded()
         self._episodes += 1
         self._steps += outcome.steps
+        self._missed += outcome.missed_deadlines
         minutes = max(time.time() - self.part.since_s, 1.0) / 60
         self.part.figures = {
             "episodes": str(self._episodes),
@@ -142,6 +143,8 @@ class CellDriver(PartDriver):
             "model": str(outcome.model_version),
             "policy": str(outcome.policy_version),
         }
+        if self._missed:
+            self.part.figures["deadlines missed"] = str(self._missed)
         self._take(self.part.name, outcome)
         self._next_episode()
 

@@ -3,6 +3,7 @@
     fleet/
       bench3.yaml     what the cell is
       bench3.wish     run, drain or remove
+      bench3.waits    is there while the cell waits for a person to set up its scene
 
 A run may be added to while it runs, from any machine that sees its folder, and keeps its fleet when it is stopped.
 """
@@ -17,7 +18,7 @@ from s3k_dist.errors import ConfigError, StorageError
 from s3k_dist.folders import make_folder
 
 Wish = Literal["run", "drain", "remove"]
-WISH_SUFFIX = ".wish"
+WISH_SUFFIX, WAITS_SUFFIX = ".wish", ".waits"
 
 
 class FleetRegister:
@@ -89,9 +90,29 @@ class FleetRegister:
             found[cell.cell] = (cell, self._wish(cell.cell))
         return found
 
+    def waits_path(self, cell_id: str) -> Path:
+        """The file that is there while a cell waits for a person."""
+        return self._folder / f"{cell_id}{WAITS_SUFFIX}"
+
+    def waiting(self) -> list[str]:
+        """Cells that wait for a person."""
+        return sorted(path.name.removesuffix(WAITS_SUFFIX) for path in self._folder.glob(f"*{WAITS_SUFFIX}"))
+
+    def ready(self, cell_id: str) -> None:
+        """Say to a cell that its scene is set up.
+
+        Raises:
+            ConfigError: it does not wait; names those that do.
+        """
+        try:
+            self.waits_path(cell_id).unlink()
+        except FileNotFoundError:
+            waiting = ", ".join(self.waiting()) or "none"
+            raise ConfigError(f"cell {cell_id!r} does not wait for its scene; those that do: {waiting}") from None
+
     def forget(self, cell_id: str) -> None:
         """Take a cell out; what it recorded stays."""
-        for path in (self._path(cell_id), self._folder / f"{cell_id}{WISH_SUFFIX}"):
+        for path in (self._path(cell_id), self._folder / f"{cell_id}{WISH_SUFFIX}", self.waits_path(cell_id)):
             path.unlink(missing_ok=True)
 
     def _wish(self, cell_id: str) -> Wish:

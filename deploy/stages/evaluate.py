@@ -12,10 +12,11 @@ from deploy.session import Session
 from deploy.topology import START_S, Calls
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights, load_policy
-from s3k_dist.errors import S3KError
+from s3k_dist.errors import CellError, S3KError
 
 EPISODE_S = 120.0
 FILMED_EPISODES = 4
+FAILURES_IN_A_ROW = 3  # of cells whose cameras or robot are in the world, or act so
 
 
 def evaluate_policy(session: Session) -> None:
@@ -43,12 +44,13 @@ def play_held_out(
     """
     cells = session.topology.cells()
     waiting = list(range(episodes))
-    calls, outcomes = Calls(), []
+    under_way: dict[str, int] = {}
+    calls, outcomes, failures = Calls(), [], 0
     films: list[tuple[bool, Film]] = []
 
     def ask(cell_id: str, cell: Any) -> None:
         if waiting:
-            number = waiting.pop(0)
+            number = under_way[cell_id] = waiting.pop(0)
             seed = session.seed(HELD_OUT_SEEDS + number)
             film = stage == "evaluate" and number < FILMED_EPISODES
             calls.ask(cell_id, cell.evaluate_episode.remote(weights, shape, seed, film), EPISODE_S)
@@ -58,7 +60,14 @@ def play_held_out(
     while len(calls):
         for cell_id, result in calls.ready(timeout_s=1.0):
             if isinstance(result, S3KError):
-                raise result
+                failures += 1
+                if not isinstance(result, CellError) or failures == FAILURES_IN_A_ROW:
+                    raise result
+                session.view.event(f"{cell_id}: {result}; the episode is played again")
+                waiting.insert(0, under_way[cell_id])
+                ask(cell_id, cells[cell_id])
+                continue
+            failures = 0
             outcome, film = result
             session.keep(stage, outcome)
             outcomes.append(outcome)

@@ -2,15 +2,16 @@
 
 from actors.insertion import KEYPOINTS
 from actors.labelling import click_labels
-from actors.recording import Kind, load_recordings
+from actors.recording import Kind, episode_name, load_recordings
 from deploy.session import Session
 from deploy.topology import Calls
-from s3k_dist.errors import S3KError
+from s3k_dist.errors import CellError, S3KError
 from s3k_dist.labels.store import save_labels
 from s3k_dist.stream.reader import StreamReader
 
 EPISODES_A_CALL = 3
 CALL_DEADLINE_S = 120.0
+FAILURES_IN_A_ROW = 3  # of a cell whose cameras or robot are in the world, or act so
 
 
 def record(session: Session) -> None:
@@ -21,23 +22,28 @@ def record(session: Session) -> None:
     if session.folder.progress().get("recorded"):
         return
     cells = session.topology.cells()
+    names = list(cells)
     plan: dict[str, list[tuple[Kind, int]]] = {cell_id: [] for cell_id in cells}
     for number, episode in enumerate(_episodes(session)):
-        plan[f"cell{number % len(cells)}"].append(episode)
+        plan[names[number % len(names)]].append(episode)
     total = sum(map(len, plan.values()))
-    done = {path.stem for path in session.folder.recordings.glob("*.npz")}
-    batches = {
-        cell_id: _batches([(kind, seed) for kind, seed in plan[cell_id] if f"{cell_id}-{kind}-{seed}" not in done])
-        for cell_id in cells
-    }
-    calls, recorded, frames = Calls(), len(done), 0
+    batches = {cell_id: _batches(_missing(session, cell_id, plan[cell_id])) for cell_id in cells}
+    failures = dict.fromkeys(cells, 0)
+    calls, recorded, frames = Calls(), total - sum(len(batch) for each in batches.values() for batch in each), 0
     for cell_id, cell in cells.items():
         if batches[cell_id]:
             calls.ask(cell_id, cell.record.remote(batches[cell_id][0]), CALL_DEADLINE_S)
     while len(calls):
         for cell_id, result in calls.ready(timeout_s=1.0):
+            batch = batches[cell_id][0]
             if isinstance(result, S3KError):
-                raise result
+                failures[cell_id] += 1
+                if not isinstance(result, CellError) or failures[cell_id] == FAILURES_IN_A_ROW:
+                    raise result
+                session.view.event(f"{cell_id}: {result}; it tries again")
+                calls.ask(cell_id, cells[cell_id].record.remote(_missing(session, cell_id, batch)), CALL_DEADLINE_S)
+                continue
+            failures[cell_id] = 0
             recorded += len(batches[cell_id].pop(0))
             frames += result
             session.view.progress(recorded / total)
@@ -71,6 +77,12 @@ def _episodes(session: Session) -> list[tuple[Kind, int]]:
     kinds += ["noisy"] * recording.noisy_episodes
     kinds += ["random"] * recording.random_episodes
     return [(kind, session.seed(number)) for number, kind in enumerate(kinds)]
+
+
+def _missing(session: Session, cell_id: str, episodes: list[tuple[Kind, int]]) -> list[tuple[Kind, int]]:
+    """Those that are not recorded yet."""
+    done = {path.stem for path in session.folder.recordings.glob("*.npz")}
+    return [(kind, seed) for kind, seed in episodes if episode_name(cell_id, kind, seed) not in done]
 
 
 def _batches(episodes: list[tuple[Kind, int]]) -> list[list[tuple[Kind, int]]]:

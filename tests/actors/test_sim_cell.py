@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from actors.insertion import InsertionConfig, InsertionTask, sum_of_distances_m
 from actors.rollout import TRULY_INSERTED
+from actors.sim.arrangement import Randomisation
 from actors.sim.cable import BASE_OFFSET_M, PIN_LENGTH_M, CableSpec
-from actors.sim.cell import CableCell, CableCellSpec, Randomisation
+from actors.sim.cell import CableCell, CableCellSpec
 from actors.sim.expert import expert_twist
 from actors.sim.world import DECOYS
-from s3k_dist.errors import PreflightError
+from s3k_dist.errors import CellError, PreflightError
 from tests.actors.cell_contract import SimulatedCellContract, assert_same
 from tests.actors.moments import seen_at
 
@@ -213,3 +214,31 @@ def test_the_reported_velocity_is_the_gripper_s(shared_cell: CableCell) -> None:
     travelled = (after.position_m - before.position_m) / 0.25
     np.testing.assert_allclose(after.linear_velocity_m_s, travelled, atol=2e-3)
     np.testing.assert_allclose(after.angular_velocity_rad_s, twist[3:], atol=2e-2)
+
+
+def test_a_twin_shows_what_another_cell_has_come_to(shared_cell: CableCell) -> None:
+    twin = CableCell(CableCellSpec(image_px=64))
+    shared_cell.reset(3)
+    for _ in range(4):
+        shared_cell.command(np.array([0.03, -0.01, -0.05, 0.2, 0, 0]))
+    twin.arrange(3)
+    twin.show(shared_cell.state())
+    np.testing.assert_array_equal(twin.render("cam1"), shared_cell.render("cam1"))
+    np.testing.assert_array_equal(twin.truth().keypoints_m, shared_cell.truth().keypoints_m)
+    np.testing.assert_allclose(twin.gripper().numbers, shared_cell.gripper().numbers, atol=1e-12)
+    np.testing.assert_array_equal(expert_twist(twin), expert_twist(shared_cell))
+    with pytest.raises(CellError, match=r"expected a state of \d+ finite numbers, got \(3,\)"):
+        twin.show(np.zeros(3))
+    twin.stop()
+
+
+def test_a_scene_is_set_up_around_a_hand_that_stays(shared_cell: CableCell) -> None:
+    shared_cell.reset(4)
+    shared_cell.command(np.array([0.05, 0, 0, 0, 0, 0]))
+    shared_cell.command(np.zeros(6))  # what is in motion goes on to its set-point
+    before_m = shared_cell.gripper_m()
+    shared_cell.arrange(3)
+    np.testing.assert_allclose(shared_cell.gripper_m(), before_m, atol=1e-3)
+    opening_m = shared_cell.truth().keypoints_m[2]
+    shared_cell.reset(3)
+    np.testing.assert_array_equal(shared_cell.truth().keypoints_m[2], opening_m)
