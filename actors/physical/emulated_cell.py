@@ -4,7 +4,6 @@ import logging
 import time
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 
 from actors.cell import CellObservation, InsertionTruth
@@ -20,6 +19,7 @@ from actors.safety.limits import SafetyLimits
 from actors.sim.arrangement import Arrangement
 from actors.sim.cell import HOME_M, CableCell, CableCellSpec
 from s3k_dist.errors import CellError
+from s3k_dist.geometry.rotation import rotation_matrix, rotation_vector
 
 logger = logging.getLogger(__name__)
 
@@ -171,11 +171,10 @@ class EmulatedCell(PhysicalCell):
 
 def intrinsic_rotation(angles_rad: np.ndarray) -> np.ndarray:
     """Of turns about x, then the new y, then the new z, shape (3, 3)."""
-    turns = [np.asarray(cv2.Rodrigues(angle * axis)[0]) for angle, axis in zip(angles_rad, np.eye(3), strict=True)]
+    turns = [rotation_matrix(angle * axis) for angle, axis in zip(angles_rad, np.eye(3), strict=True)]
     return np.asarray(turns[0] @ turns[1] @ turns[2])
 
 
 def turn_between(rotation_rad: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """What turns a rotation vector's rotation into the ``wanted`` one, as a world rotation vector, shape (3,)."""
-    here = np.asarray(cv2.Rodrigues(np.asarray(rotation_rad, np.float64))[0])
-    return np.asarray(cv2.Rodrigues(wanted @ here.T)[0]).ravel()
+    return rotation_vector(wanted @ rotation_matrix(rotation_rad).T)

@@ -42,7 +42,7 @@ def bench(tmp_path: Path) -> Path:
     for number in range(4):
         cv2.imwrite(str(images / f"{number}.png"), rng.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8))
     cameras = {
-        f"0815-000{index}": CameraEntry.of(
+        f"cam{index}": CameraEntry.of(
             Camera("any", SIZE_PX, SIZE_PX, INTRINSICS, NO_DISTORTION, np.eye(3), np.zeros(3))
         )
         for index in range(2)
