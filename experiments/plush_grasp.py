@@ -6,6 +6,7 @@ It writes docs/experiments/plush_grasp.md and the film in docs/images.
 """
 
 import argparse
+import io
 import json
 import sys
 from collections import Counter
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from actors.behaviours import Hand, HandState, go, grasp, lift
+from actors.behaviours import OPEN_M, SQUEEZE_N, Hand, HandState, go, grasp, lift
 from actors.sim.plush_cell import PlushCell
 from actors.sim.scenes.gripper import HOME_M
 from deploy.train_keypoints import Training, train
@@ -78,25 +79,24 @@ def lift_by_the_paw(hand: Hand, see: Callable[[], dict[str, np.ndarray]]) -> Non
     lift(hand, LIFT_M)
 
 
-def trial(cell: PlushCell, eyes: Eyes, seed: int, hand: Hand | None = None) -> Trial:
+def trial(cell: PlushCell, eyes: Eyes, seed: int) -> Trial:
     """Arrange anew, and try until the fox hangs."""
     cell.reset(seed)
-    hand = hand or cell
     paw = cell.keypoints.index(PAW)
     seen, true_m = eyes(cell), cell.points_m()
     error_mm = 1e3 * float(np.linalg.norm(seen[PAW] - true_m[paw])) if PAW in seen else float("nan")
     reachable, why = cell.is_uncovered(true_m[paw]), list[str]()
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            lift_by_the_paw(hand, lambda: eyes(cell))
-            hand.advance(np.zeros(6), HELD_S)
+            lift_by_the_paw(cell, lambda: eyes(cell))
+            cell.advance(np.zeros(6), HELD_S)
             if cell.points_m()[paw, 2] > UP_M:
                 return Trial(seed, True, attempt, tuple(why), error_mm, reachable)
             why.append("it slipped")
         except BehaviourError as error:
             why.append(str(error).partition(" at ")[0])
-        hand.grip(1.0, 10.0)
-        go(hand, HOME_M, 0.0)
+        cell.grip(OPEN_M, SQUEEZE_N)
+        go(cell, HOME_M, 0.0)
     return Trial(seed, False, ATTEMPTS, tuple(why), error_mm, reachable)
 
 
@@ -159,10 +159,9 @@ def film(detector: KeypointDetector, seed: int) -> None:
     cell.stop()
     make_folder(FILM.parent)
     first, *others = hand.pictures[::2]
-    aside = FILM.with_suffix(".partial.gif")
-    first.save(aside, save_all=True, append_images=others, duration=2 * FILM_MS, loop=0)
-    write_atomic(FILM, aside.read_bytes())
-    aside.unlink()
+    data = io.BytesIO()
+    first.save(data, "GIF", save_all=True, append_images=others, duration=2 * FILM_MS, loop=0)
+    write_atomic(FILM, data.getvalue())
 
 
 def page(seen: Sequence[Trial], perfect: Sequence[Trial], labels: dict[str, int], trained: dict[str, float]) -> str:

@@ -2,8 +2,8 @@
 
 The simulator lives in the robot's process, where the gate's thread steps it in real time, so that it can be paused and
 killed as a robot can. Here a twin, the same cell with a renderer, is put into the state of the robot's last step and
-drawn. So a snapshot is 100 numbers over the robot's own address, the scene is not sent but made again from its seed,
-and whoever takes frames draws them, in one thread, which is the one that an OpenGL context belongs to.
+drawn. So a snapshot is a short list of numbers over the robot's own address, the scene is not sent but made again from
+its seed, and whoever takes frames draws them, in one thread, which is the one that an OpenGL context belongs to.
 """
 
 from dataclasses import replace

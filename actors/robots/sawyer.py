@@ -6,6 +6,7 @@ options: {host: 10.0.0.7, home_m: [0.5, 0.0, 0.25], home_rotation_rad: [3.1416, 
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ TIP = "right_hand"
 VELOCITY_MODE = 2  # of intera_core_msgs/JointCommand
 WATCHDOG_S = 0.2  # without a command for this long, the arm's own controller halts it
 LOOK_S, REDIAL_S = 0.01, 2.0
-ACTIVATED, AT_REST = 3, 0  # gSTA; gOBJ is 0 while the fingers move
+ACTIVATED, MOVING = 3, 0  # gSTA; gOBJ
 WRENCH_AGE_S = 0.2
 
 
@@ -67,23 +68,10 @@ class Sawyer:
         self._gripping = threading.Lock()
         self._ros, self._lib = self._connected(host, port)
         try:
-            urdf = self._lib.Param(self._ros, "robot_description").get(timeout=patience_s)
-        except Exception as error:  # roslibpy raises a bare Exception
-            raise RobotError(f"{self.name} does not tell its robot_description: {error}") from error
-        self._arm = Arm(urdf, JOINTS, TIP, np.array(tool_m, float))
-        self._hear("/robot/joint_states", "sensor_msgs/JointState", self._has_arm)
-        self._hear("/robot/state", "intera_core_msgs/RobotAssemblyState")
-        self._command = self._topic("/robot/limb/right/joint_command", "intera_core_msgs/JointCommand")
-        watchdog = self._topic("/robot/limb/right/joint_command_timeout", "std_msgs/Float64")
-        watchdog.publish(self._lib.Message({"data": WATCHDOG_S}))
-        self._weight = np.zeros(6)
-        if wrench:
-            self._hear("/robotiq_ft_wrench", "geometry_msgs/WrenchStamped")
-            self._weight = self._wrench(self._arm.at(self._joints()[1])[1])
-        if gripper:
-            message = "robotiq_2f_gripper_control/Robotiq2FGripper_robot_"
-            self._hear("/Robotiq2FGripperRobotInput", message + "input")
-            self._grip = self._topic("/Robotiq2FGripperRobotOutput", message + "output")
+            self._begin(np.array(tool_m, float))
+        except BaseException:
+            self._ros.close(timeout=patience_s)
+            raise
 
     def read(self) -> RobotReading:
         """What it last published."""
@@ -118,7 +106,7 @@ class Sawyer:
             until = time.monotonic() + self._patience_s
             while time.monotonic() < until:
                 fingers = self._newest("/Robotiq2FGripperRobotInput")[1]
-                if fingers["gSTA"] == ACTIVATED and fingers["gPR"] == asked and fingers["gOBJ"] != AT_REST:
+                if fingers["gSTA"] == ACTIVATED and fingers["gPR"] == asked and fingers["gOBJ"] != MOVING:
                     return opening_of(fingers["gPO"])
                 time.sleep(LOOK_S)
         raise RobotError(f"the fingers of {self.name} still move after {self._patience_s:.0f} s")
@@ -130,6 +118,27 @@ class Sawyer:
             self._command.publish(self._lib.Message({**still, "position": [], "acceleration": [], "effort": []}))
             self._ros.close(timeout=self._patience_s)
 
+    def _begin(self, tool_m: np.ndarray) -> None:
+        """Learn what the robot is, and listen to it."""
+        try:
+            urdf = self._lib.Param(self._ros, "robot_description").get(timeout=self._patience_s)
+        except Exception as error:  # roslibpy raises a bare Exception
+            raise RobotError(f"{self.name} does not tell its robot_description: {error}") from error
+        self._arm = Arm(urdf, JOINTS, TIP, tool_m)
+        self._hear("/robot/joint_states", "sensor_msgs/JointState", self._has_arm)
+        self._hear("/robot/state", "intera_core_msgs/RobotAssemblyState")
+        self._command = self._topic("/robot/limb/right/joint_command", "intera_core_msgs/JointCommand")
+        watchdog = self._topic("/robot/limb/right/joint_command_timeout", "std_msgs/Float64")
+        watchdog.publish(self._lib.Message({"data": WATCHDOG_S}))
+        self._weight = np.zeros(6)
+        if self.has_wrench:
+            self._hear("/robotiq_ft_wrench", "geometry_msgs/WrenchStamped")
+            self._weight = self._wrench(self._arm.at(self._joints()[1])[1])
+        if self.has_gripper:
+            message = "robotiq_2f_gripper_control/Robotiq2FGripper_robot_"
+            self._hear("/Robotiq2FGripperRobotInput", message + "input")
+            self._grip = self._topic("/Robotiq2FGripperRobotOutput", message + "output")
+
     def _connected(self, host: str, port: int) -> tuple[Any, Any]:
         try:
             import roslibpy
@@ -140,7 +149,7 @@ class Sawyer:
         try:
             ros.run(timeout=self._patience_s)
         except roslibpy.core.RosTimeoutError as error:
-            ros.factory.set_max_retries(0)
+            ros.factory.manager.call_later(0, ros.factory.stopTrying)
             raise RobotError(f"no rosbridge answers at {host}:{port} within {self._patience_s:.1f} s") from error
         return ros, roslibpy
 
@@ -149,7 +158,7 @@ class Sawyer:
         topic.advertise()
         return topic
 
-    def _hear(self, name: str, kind: str, wanted: Any = lambda message: True) -> None:
+    def _hear(self, name: str, kind: str, wanted: Callable[[Any], bool] = lambda message: True) -> None:
         """Listen to a topic from now on; returns when it has said something."""
 
         def said(message: Any) -> None:

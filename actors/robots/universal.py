@@ -68,7 +68,11 @@ class UniversalRobot:
         self._watchdog_hz, self._deadline_s = watchdog_hz, deadline_s
         self._stamp, self._stamped_ns = -1.0, 0
         self._state, self._control = self._connected()
-        self._gripper = RobotiqSocket(host) if gripper else None
+        try:
+            self._gripper = RobotiqSocket(host) if gripper else None
+        except RobotError:
+            self._let_go()
+            raise
         self._fault = ""
         self._twist = np.zeros(6)
         self._given = threading.Event()

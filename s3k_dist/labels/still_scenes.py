@@ -68,11 +68,11 @@ class StillScene:
     def __init__(self, label: Label, frame: MultiViewFrame, config: StillnessConfig) -> None:
         self._label, self._frame = label, frame
         self._pixels = _pixels(label, frame)
+        images = {view.camera.name: view.image for view in frame.views}
         self._patches = {
-            (camera, name): Patch(view.image, pixel, config)
-            for view in frame.views
+            (camera, name): Patch(images[camera], pixel, config)
             for camera, name, pixel in self._pixels
-            if view.camera.name == camera
+            if camera in images
         }
 
     def look(self, frame: MultiViewFrame) -> dict[str, dict[str, Found]]:
@@ -117,11 +117,7 @@ class StillScene:
         return self._label.model_copy(update={"frame": frame.frame_id, "clicks": clicks, "taken_over": origin})
 
 
-def follow(
-    reader: StreamReader,
-    file: LabelFile,
-    config: StillScenesConfig = StillScenesConfig(),  # noqa: B008
-) -> list[Followed]:
+def follow(reader: StreamReader, file: LabelFile, config: StillScenesConfig) -> list[Followed]:
     """Follow every label that a person gave; frames that have a label keep it.
 
     Args:
