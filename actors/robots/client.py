@@ -23,6 +23,7 @@ from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
 Answer = TypeVar("Answer")
 
 LOOK_S, AGAIN_S = 0.01, 0.2
+GRIP_S = 15.0  # fingers travel for seconds
 WATCH_S = 10.0  # then the state is asked for anew: a connection may die without a word
 MODES = {
     robot_pb2.GATE_MODE_MOVING: Mode.MOVING,
@@ -64,7 +65,7 @@ class RobotClient:
 
     Args:
         address: host and port of its driver.
-        deadline_s: for a call, but for homing.
+        deadline_s: for a call, but for homing and gripping.
         state_age_s: a state older than this is no state.
     """
 
@@ -132,9 +133,9 @@ class RobotClient:
         return _state(self._call(lambda: self._stub.Home(robot_pb2.HomeRequest(), timeout=timeout_s)).state)
 
     def grip(self, opening_m: float, force_n: float) -> float:
-        """Open or close the gripper; returns the opening it came to."""
+        """Open or close the gripper; returns the opening at which the fingers came to rest."""
         request = robot_pb2.GripRequest(opening_m=opening_m, force_n=force_n)
-        return float(self._call(lambda: self._stub.Grip(request, timeout=self._deadline_s)).opening_m)
+        return float(self._call(lambda: self._stub.Grip(request, timeout=GRIP_S)).opening_m)
 
     def stop(self, reason: str, *, emergency: bool = False) -> None:
         """Stop smoothly, and stay so; an emergency stop until a person takes it back at the robot."""
