@@ -24,7 +24,10 @@ function show(state) {
   else if (!missing.length) say("good", `${there} cameras`, "all there, of one trigger");
   else say("lost", `${there} of ${state.cameras} cameras`, `missing: ${missing.join(", ")}`);
   const now = performance.now();
-  if (last && state.sets > last.sets && now > last.at) rate = 0.9 * rate + 0.1 * (1000 * (state.sets - last.sets)) / (now - last.at);
+  if (last && state.sets > last.sets && now > last.at) {
+    const latest = (1000 * (state.sets - last.sets)) / (now - last.at);
+    rate = rate ? 0.9 * rate + 0.1 * latest : latest;
+  }
   last = { sets: state.sets, at: now };
   const count = state.counts;
   const parts = [["a second", rate.toFixed(1)], ["complete", count.complete], ["partial", count.partial], ["too few views", count.too_few], ["not of one trigger", count.unpaired]];
