@@ -18,11 +18,13 @@ test: ready ## all tests but those of `faults`; ARGS="-k stream" is passed on to
 faults: ready ## a real run whose parts are killed, stopped and damaged in turn; some minutes
 	@$(python) -m pytest -m faults $(ARGS)
 
-check: ready ## lint, format, types, import rules, generated code
+check: ready ## lint, format, types, import rules, generated code, manifests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@$(python) -m deploy.monitoring --check
+	@$(python) scripts/check_manifests.py
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; PYTHON=$(python) scripts/protos.sh "$$fresh"; \
 	diff -r -x __pycache__ -x __init__.py "$$fresh/s3k_dist/v1" s3k_dist/v1 \
 	  || { echo "s3k_dist/v1 does not match protos/: run 'make protos'" >&2; exit 1; }; \

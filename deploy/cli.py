@@ -9,6 +9,7 @@ from deploy.commands.cameras import add_cameras
 from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
 from deploy.commands.fleet import add_fleet
+from deploy.commands.health import add_health
 from deploy.commands.labels import add_labels
 from deploy.commands.parts import add_parts
 from deploy.commands.robot import add_robot
@@ -21,7 +22,7 @@ from s3k_dist.errors import S3KError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. An error on purpose is one line on stderr."""
-    parser = _parser()
+    parser = parser_of_commands()
     options = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], int] | None = getattr(options, "command", None)
     if command is None:
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_commands() -> argparse.ArgumentParser:
+    """Of every command there is."""
     parser = argparse.ArgumentParser(
         prog="s3k",
         description="Robots that see precisely: S3K keypoints, served to a DDPG learner that inserts a plug.",
@@ -45,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        *(add_exchange, add_cameras, add_calibrate, add_robot),
+        *(add_exchange, add_cameras, add_calibrate, add_robot, add_health),
     ):
         add(commands)
     return parser

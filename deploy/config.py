@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, field_validator
@@ -11,7 +11,8 @@ from pydantic import Field, field_validator
 from actors.insertion import InsertionConfig, LevelName
 from actors.sim.scene_change import SceneChange
 from deploy.fleet.cell_file import CellFile, read_cell_file
-from deploy.settings import Section, read_tree, set_value, validated
+from deploy.ray_nodes import RayNode
+from deploy.settings import Section, merged, read_tree, set_value, validated
 from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
@@ -242,6 +243,18 @@ class ControlConfig(Section):
     address: str = "127.0.0.1"
 
 
+class MetricsConfig(Section):
+    """What Prometheus may fetch from the process of ``s3k run``: docs/metrics.md.
+
+    Attributes:
+        port: over HTTP; none by default, 0 takes a free one.
+        address: to listen at; only this machine by default.
+    """
+
+    port: int | None = Field(None, ge=0, le=65535)
+    address: str = "127.0.0.1"
+
+
 class ProcessPlacement(Section):
     """What a process asks of the Ray node that it runs on.
 
@@ -281,6 +294,8 @@ class RunConfig(Section):
     """Everything a run depends on. The same preset and seed give the same data sets.
 
     ``vae`` is used where ``task.observation`` is vae; its ``latent_size`` is then ``task.embedding_size``.
+    ``nodes`` are Ray nodes to start on this machine, the head first, where ``RAY_ADDRESS`` names no cluster; without
+    them there is one.
     """
 
     preset: str = "laptop"
@@ -296,7 +311,9 @@ class RunConfig(Section):
     task: InsertionConfig = InsertionConfig()
     policy: PolicyConfig = PolicyConfig()
     control: ControlConfig = ControlConfig()
+    metrics: MetricsConfig = MetricsConfig()
     placement: PlacementConfig = PlacementConfig()
+    nodes: tuple[RayNode, ...] = ()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
@@ -319,14 +336,19 @@ def load_config(preset: str, overrides: Iterable[str] = (), cells: Iterable[Path
     """
     if preset not in presets():
         raise ConfigError(f"unknown preset {preset!r}; there are {', '.join(presets())}")
-    text = (resources.files("deploy") / "presets" / f"{preset}.yaml").read_text()
-    tree = yaml.safe_load(text) or {}
-    tree["preset"] = preset
+    tree = {**_preset_tree(preset), "preset": preset}
     for override in overrides:
         set_value(tree, override)
     if files := [read_cell_file(path).model_dump(mode="json", exclude_defaults=True) for path in cells]:
         tree["cells"] = {**(tree.get("cells") or {}), "from_files": files}
     return validated(RunConfig, tree, f"preset {preset!r}")
+
+
+def _preset_tree(preset: str) -> dict[str, Any]:
+    text = (resources.files("deploy") / "presets" / f"{preset}.yaml").read_text()
+    tree: dict[str, Any] = yaml.safe_load(text) or {}
+    extended = tree.pop("extends", None)
+    return tree if extended is None else merged(_preset_tree(extended), tree)
 
 
 def read_config(folder: Path, overrides: Iterable[str] = ()) -> RunConfig:

@@ -66,6 +66,7 @@ class RunLog:
         past_s = max((entry["t_s"] for entry in _entries(before)), default=0.0)
         self._began_s = time.monotonic() - past_s
         self._tensorboard = _TensorBoard(folder / TENSORBOARD_FOLDER)
+        self._newest: dict[str, float] = {}
 
     @property
     def problem(self) -> str:
@@ -97,7 +98,13 @@ class RunLog:
             entry = {"t_s": round(t_s, 3), "series": series, "value": kept, "step": step}
             self._file.add([json.dumps(entry)])
             if kept is not None:
+                self._newest[series] = kept
                 self._tensorboard.add(series, kept, int(t_s) if step is None else step)
+
+    def newest(self) -> dict[str, float]:
+        """The newest finite value of each series that was logged in this sitting."""
+        with self._lock:
+            return dict(self._newest)
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back; safe to call twice."""

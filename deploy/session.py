@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from actors.rollout import EpisodeOutcome
 from deploy.config import RunConfig, save_config
 from deploy.line_file import LineFile
 from deploy.live_view import LiveView
+from deploy.monitoring.exporter import RunExporter
 from deploy.run_folder import RunFolder
 from deploy.run_log import RunLog
 from deploy.seeds import SEEDS_PER_RUN
@@ -151,12 +152,19 @@ def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]
     with (
         RunLog(folder.root) as log,
         LiveView(title, PHASES) as view,
+        _exporter(config, log, folder),
         StreamKeeper(config.stream, folder, view.event),
         Topology(config, folder) as topology,
     ):
         session = Session(config, folder, topology, log, view)
         with closing(session):
             yield session
+
+
+def _exporter(config: RunConfig, log: RunLog, folder: RunFolder) -> AbstractContextManager[object]:
+    if config.metrics.port is None:
+        return nullcontext()
+    return RunExporter(log, folder.root, config.metrics.address, config.metrics.port)
 
 
 def episode_lines(folder: RunFolder) -> list[dict[str, Any]]:

@@ -40,6 +40,15 @@ def read_tree(path: Path, otherwise: str) -> dict[str, Any]:
     return tree
 
 
+def merged(tree: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """A tree with the values of another in place of its own; sections that both have are merged likewise."""
+    result = dict(tree)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
 def set_value(tree: dict[str, Any], override: str) -> None:
     """Change one value of a tree of settings in place.
 

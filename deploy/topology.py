@@ -13,6 +13,7 @@ from deploy.cells import collector_spec, configured_cells
 from deploy.config import ProcessPlacement, RunConfig
 from deploy.fleet.cell_file import CellFile
 from deploy.processes import CellProcess, KeypointProcess, PolicyProcess, ServiceProcess
+from deploy.ray_nodes import LocalNodes
 from deploy.run_folder import RunFolder
 from s3k_dist.errors import DeadlineError, S3KError
 
@@ -50,6 +51,7 @@ class Topology:
         self._addresses: list[str] = []
         self._keypoints: Any = None
         self._policy: Any = None
+        self._nodes: LocalNodes | None = None
 
     def __enter__(self) -> Self:
         # Ray nices its workers by 15 unless told otherwise; the processes choose for themselves.
@@ -57,12 +59,16 @@ class Topology:
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         # Waiting OpenMP threads that spin would take the core from whoever computes.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        address = os.environ.get("RAY_ADDRESS")
+        if address is None and self._config.nodes:
+            self._nodes = LocalNodes(self._config.nodes)
+            address = self._nodes.address
         ray.init(
-            address=os.environ.get("RAY_ADDRESS") or "local",
+            address=address or "local",
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
-            **({} if os.environ.get("RAY_ADDRESS") else {"object_store_memory": OBJECT_STORE_BYTES}),
+            **({} if address else {"object_store_memory": OBJECT_STORE_BYTES}),
         )
         return self
 
@@ -184,6 +190,9 @@ class Topology:
             ray.wait(stopping, num_returns=len(stopping), timeout=STOP_S)
         self._cells, self._replicas, self._addresses, self._keypoints, self._policy = {}, [], [], None, None
         ray.shutdown()
+        if self._nodes is not None:
+            self._nodes.stop()
+            self._nodes = None
 
 
 class Calls:

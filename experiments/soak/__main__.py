@@ -17,11 +17,12 @@ import numpy as np
 
 from deploy.fleet.cell_file import CellFile
 from deploy.fleet.register import FleetRegister
+from deploy.ray_nodes import LocalNodes
 from deploy.run_folder import RunFolder
 from experiments.machine import machine
 from experiments.soak.faults import ARM, BENCH, FAULTS, Soak, Trial, attempt
 from experiments.soak.ledger import Ledger
-from experiments.soak.nodes import HEAD, Nodes
+from experiments.soak.nodes import HEAD, HEAD_NODE, node_of
 from experiments.soak.page import PAGE, page
 from experiments.soak.run import TriedRun, done
 from s3k_dist.atomic import write_atomic
@@ -80,13 +81,13 @@ def soak(out: Path, faults: Iterator[str], asked: dict[str, Any]) -> None:
     if root.exists():
         raise ConfigError(f"{root} is there already: remove it, or give another --out")
     trials: list[dict[str, Any]] = []
-    with Nodes() as nodes:
+    with LocalNodes([HEAD_NODE]) as nodes:
         run = TriedRun(root, [*HEAD, *asked["settings"]], {"RAY_ADDRESS": nodes.address}, patience_s=PATIENCE_S)
         try:
             run.begin()
             run.until(lambda parts: done(parts["policy"]) > 0, "the policy learns")
             FleetRegister(RunFolder(root).fleet).add(CellFile(cell=BENCH, resource=ARM))
-            parts = Soak(run, nodes, Ledger(root, asked["seed"]), nodes.add(ARM))
+            parts = Soak(run, nodes, Ledger(root, asked["seed"]), nodes.add(node_of(ARM)))
             run.until(lambda parts: BENCH in parts, "the cell is known")
             for fault in faults:
                 trial = _tried(parts, fault)

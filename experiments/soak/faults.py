@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import psutil
 
 from deploy.fleet.part import Part, State
+from deploy.ray_nodes import LocalNodes
 from experiments.soak import damage
 from experiments.soak.ledger import Ledger
-from experiments.soak.nodes import Nodes
+from experiments.soak.nodes import node_of
 from experiments.soak.run import Parts, TriedRun, done, gone
 from s3k_dist.errors import DeadlineError
 
@@ -54,7 +55,7 @@ class Soak:
     """
 
     run: TriedRun
-    nodes: Nodes
+    nodes: LocalNodes
     ledger: Ledger
     bench: object
 
@@ -118,7 +119,7 @@ def kill_node(soak: Soak, trial: Trial, before: Parts) -> None:
     soak.nodes.kill(soak.bench)
     noticed = soak.run.until(lambda now: now[BENCH].restarts > before[BENCH].restarts, "the node's loss is noticed")
     trial.noticed_s = time.monotonic() - began_s
-    soak.bench = soak.nodes.add(ARM)
+    soak.bench = soak.nodes.add(node_of(ARM))
     began_s = time.monotonic()
     soak.run.until(lambda now: done(now[BENCH]) > done(noticed[BENCH]), "the node's cell contributes again")
     trial.recovered_s = time.monotonic() - began_s

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from deploy.ray_nodes import LocalNodes
 from experiments.soak.ledger import Ledger
-from experiments.soak.nodes import HEAD, Nodes
+from experiments.soak.nodes import HEAD, HEAD_NODE
 from experiments.soak.run import TriedRun, done
 
 PATIENCE_S = 240.0  # of a busy machine; an idle one is back within 20 s
@@ -23,14 +24,14 @@ class Tried:
     """
 
     run: TriedRun
-    nodes: Nodes
+    nodes: LocalNodes
     ledger: Ledger
 
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
     root = tmp_path_factory.mktemp("faults") / "run"
-    with Nodes() as nodes:
+    with LocalNodes([HEAD_NODE]) as nodes:
         run = TriedRun(root, HEAD, {"RAY_ADDRESS": nodes.address}, patience_s=PATIENCE_S)
         try:
             run.begin()

@@ -111,7 +111,7 @@ def test_a_cell_comes_and_goes_with_its_node(tried: Tried, tmp_path: Path) -> No
     (tmp_path / "bench.yaml").write_text("cell: bench\nresource: arm\n")
     assert main(["cells", "add", str(tmp_path / "bench.yaml"), "--run", str(tried.run.root)]) == 0
     tried.run.until(lambda parts: "bench" in parts and parts["bench"].state is State.WAITING, "it waits for its node")
-    node = tried.nodes.add("arm")
+    node = tried.nodes.add(node_of("arm"))
     tried.run.until(lambda parts: done(parts["bench"]) > 0, "the new cell contributes")
     tried.ledger.note()
     assert any(name.startswith("bench/") for name in tried.ledger.frames)
@@ -121,7 +121,7 @@ def test_a_cell_comes_and_goes_with_its_node(tried: Tried, tmp_path: Path) -> No
     tried.run.until(
         lambda parts: all(done(parts[name]) > done(before[name]) for name in ("cell0", "cell1")), "the others go on"
     )
-    node = tried.nodes.add("arm")
+    node = tried.nodes.add(node_of("arm"))
     after = tried.run.until_well()
     assert after["bench"].state is State.RUNNING
     assert all(part.restarts == before[name].restarts for name, part in after.items() if name != "bench")
