@@ -1,6 +1,6 @@
 """Frames in, keypoints with uncertainty out: the trained network, the weights and Eq. 2 in one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,6 +48,10 @@ class KeypointDetector:
         noise_scale: factor on that for each keypoint, fitted so that the covariances hold as much of the truth as they
             say (``learners/keypoint/calibration.py``); 1 where it is missing. Views that err alike, on a corner with
             little texture for instance, agree on a wrong point: neither ``noise_px`` nor their residuals can tell.
+        device: that the network runs on; Eq. 2 is solved on the CPU, in double precision.
+
+    Attributes:
+        network: images, shape (N, 3, height, width), to log-heatmaps; another engine may take its place.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class KeypointDetector:
         published_at_ns: int = 0,
         noise_px: float = DEFAULT_NOISE_PX,
         noise_scale: Mapping[str, float] | None = None,
+        device: str | torch.device = "cpu",
     ) -> None:
         self.version = version
         self.published_at_ns = published_at_ns
@@ -67,13 +72,17 @@ class KeypointDetector:
         self.config = network
         self.noise_scale = {name: (noise_scale or {}).get(name, 1.0) for name in network.keypoint_names}
         self._noise_px = noise_px
-        self._network = KeypointNetwork(network)
-        self._network.load_state_dict(dict(weights))
-        self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = torch.device(device)
+        trained = KeypointNetwork(network)
+        trained.load_state_dict(dict(weights))
+        trained.eval().requires_grad_(False).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Callable[[Tensor], Tensor] = trained
 
     @classmethod
-    def load(cls, registry: WeightsRegistry, version: int) -> "KeypointDetector":
-        """The model of one version.
+    def load(
+        cls, registry: WeightsRegistry, version: int, device: str | torch.device = "cpu"
+    ) -> "KeypointDetector":
+        """The model of one version, on a device.
 
         Raises:
             StorageError: the version is missing or damaged, or is no keypoint model.
@@ -91,6 +100,7 @@ class KeypointDetector:
                     for name, value in manifest.metrics.items()
                     if name.startswith(NOISE_SCALE_METRIC)
                 },
+                device=device,
             )
         except (ValidationError, RuntimeError) as error:  # RuntimeError: the weights are of another network
             reason = " ".join(str(error).split())
@@ -140,7 +150,7 @@ class KeypointDetector:
         with torch.inference_mode():
             decoded = decode_peak(log_heatmaps, size, size, sigma=network.sigma, stride=network.stride)
             weights = sharpness_of(decoded, network.sharpness, sigma=network.sigma)
-            return decoded.pixels.double(), weights.double()
+            return decoded.pixels.double().cpu(), weights.double().cpu()
 
     def locate(
         self,
@@ -164,8 +174,8 @@ class KeypointDetector:
     def heatmaps(self, images: Tensor) -> Float[Tensor, "frames views keypoints cells"]:
         """Log-probabilities; ``images`` are RGB uint8, shape (frames, views, height, width, 3)."""
         with torch.inference_mode():
-            flat = normalised(images.flatten(0, 1))
-            return self._network(flat.contiguous(memory_format=torch.channels_last)).unflatten(0, images.shape[:2])
+            flat = normalised(images.flatten(0, 1).to(self._device, non_blocking=True))
+            return self.network(flat.contiguous(memory_format=torch.channels_last)).unflatten(0, images.shape[:2])
 
     def _noise_of(
         self, residual: Float[Tensor, "frames views keypoints"], weights: Float[Tensor, "frames views keypoints"]

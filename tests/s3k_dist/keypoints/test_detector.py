@@ -38,7 +38,7 @@ def drawing(pixels: torch.Tensor, sigma: float = CONFIG.sigma, noise_px: float =
     detector = KeypointDetector(CONFIG, weights(), version=7, noise_px=noise_px)
     size = CONFIG.heatmap_size
     target = gaussian_log_target(pixels.float(), size, size, sigma=sigma, stride=CONFIG.stride)
-    detector._network.forward = lambda images: target.repeat(len(images) // len(target), 1, 1)  # type: ignore[method-assign]
+    detector.network = lambda images: target.repeat(len(images) // len(target), 1, 1)
     return detector
 
 
