@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 python := .venv/bin/python
 
-.PHONY: help run test faults check protos ready
+.PHONY: help run test faults check docs protos ready
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -13,22 +13,28 @@ run: ready ## learn to see and insert a plug on this machine; ARGS="--set a.b=c"
 	@.venv/bin/s3k run --preset laptop $(ARGS)
 
 test: ready ## all tests but those of `faults`; ARGS="-k stream" is passed on to pytest
-	@$(python) -m pytest -m "not faults" $(ARGS)
+	@$(python) -m pytest -n auto --dist loadfile -m "not faults" $(ARGS)
 
 faults: ready ## a real run whose parts are killed, stopped and damaged in turn; some minutes
 	@$(python) -m pytest -m faults $(ARGS)
 
-check: ready ## lint, format, types, import rules, generated code, manifests
+check: ready ## lint, format, types, import rules, generated code, manifests, links of the docs
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@$(python) -m deploy.monitoring --check
 	@$(python) scripts/check_manifests.py
+	@site=$$(mktemp -d); trap 'rm -rf "$$site"' EXIT; \
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -q -d "$$site" && echo "docs/: no link is broken"
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; PYTHON=$(python) scripts/protos.sh "$$fresh"; \
 	diff -r -x __pycache__ -x __init__.py "$$fresh/s3k_dist/v1" s3k_dist/v1 \
 	  || { echo "s3k_dist/v1 does not match protos/: run 'make protos'" >&2; exit 1; }; \
 	echo "s3k_dist/v1 matches protos/"
+
+docs: ready ## the documentation as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -q -d build/site
+	@echo "build/site/index.html"
 
 protos: ready ## generate s3k_dist/v1 from protos/
 	@PYTHON=$(python) scripts/protos.sh

@@ -1,4 +1,4 @@
-"""Load on a feature service, from one process: cells that ask at a rate, or callers that ask as fast as they are answered.
+"""Load on a feature service, from one process: cells that ask at a rate, or callers that ask as soon as they may.
 
 A cell waits for its features before it goes on, as a robot does: where a service cannot keep up, its cells slow down.
 """

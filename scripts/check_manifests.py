@@ -2,8 +2,8 @@
 
 Kubernetes' and the compose specification's schemas, hadolint and a PromQL parser come with the development packages;
 KubeRay's is reduced from its release (``scripts/kuberay_schema.py``); Ray checks its own cluster file. Where
-``promtool`` or ``systemd-analyze`` is on the PATH, they are asked, too. Commands of ours within these files must be known
-to `s3k`.
+``promtool`` or ``systemd-analyze`` is on the PATH, they are asked, too. Commands of ours in these files must be such as
+`s3k` knows.
 """
 
 import argparse

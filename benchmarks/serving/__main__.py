@@ -50,7 +50,9 @@ def _measure(parts: "list[str] | tuple[str, ...]", options: argparse.Namespace, 
     if "engines" in parts:
         results.keep("engines", {**setting, "engines": time_engines(shown, options.size, (1, 4, 16), options.rounds)})
     if "saturation" in parts:
-        results.keep("saturation", {**setting, **loads.saturation(shown, options.size, options.seconds, options.rounds)})
+        results.keep(
+            "saturation", {**setting, **loads.saturation(shown, options.size, options.seconds, options.rounds)}
+        )
     if "rates" in parts:
         results.keep("rates", {**setting, "rows": loads.rates(shown, options.size, options.seconds)})
     if "ways" in parts:

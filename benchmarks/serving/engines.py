@@ -1,8 +1,9 @@
-"""What runs the network: PyTorch as it is, in half precision, compiled; ONNX Runtime; OpenVINO; CUDA graphs on a GPU."""
+"""What runs the network: PyTorch as it is, in half precision, compiled; ONNX Runtime; OpenVINO."""
 
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ def time_engines(
         apart_px = max(abs(one.pixels - other.pixels).max() for one, other in pairs)
         able[name], found[name] = model, {"apart_px": float(apart_px), "rates": {}}
     for batch in batches:
-        chosen = frames[:batch]
-        work = {name: (lambda model=model: model.detect(chosen)) for name, model in able.items()}
+        work = {name: partial(model.detect, frames[:batch]) for name, model in able.items()}
         for name, rates in by_turns(work, batch, rounds).items():
             found[name]["rates"][str(batch)] = rates.to_json()
     return found

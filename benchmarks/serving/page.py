@@ -33,8 +33,8 @@ def _heading(parts: dict[str, dict[str, Any]], command: str) -> str:
     return (
         "# Serving\n\n"
         f"Made by `{command}`; numbers are not edited. Machine: {first['machine']}; load before a part at most {busy}. "
-        f"Frames of {first['views']} views of {first['image_px']} px. Every server has one core for its model and stands "
-        "in a process of its own; callers are one more process. Contestants are measured by turns, with the same model "
+        f"Frames of {first['views']} views of {first['image_px']} px. Every server has one core for its model, and a "
+        "process of its own; callers are one more process. Contestants are measured by turns, with the same model "
         "of random weights, and all servers up; figures are medians of the rounds, ratios those of the rounds' own."
     )
 
@@ -57,15 +57,15 @@ def _engines(values: dict[str, Any]) -> str:
         rows.append([name, *shares, f"{found['apart_px']:.2g}"])
     best = _fastest(values)
     choice = (
-        f"The service runs PyTorch as it is: {best} is the fastest here, and what else is within a tenth of it is no reason "
-        "for a second engine. Half precision needs a processor that has it: this one emulates it."
+        "The service runs PyTorch as it is: nothing is faster by more than a tenth, which would be no reason for a second "
+        "engine. Half precision needs a processor that has it: this one emulates it."
         if best == first
         else f"{best} is the fastest here."
     )
     return (
         "## What runs the network\n\n"
-        "Frames a second of CPU time, whole detections: images to keypoints with covariances; in brackets as a share of "
-        "the first row.\n\n"
+        "Frames a second of CPU time, whole detections: images to keypoints with covariances; in brackets the share "
+        "of the first row.\n\n"
         + table(["engine", "one frame", "four", "sixteen", "pixels apart, at most"], rows)
         + f"\n\n{choice}"
     )
@@ -88,10 +88,10 @@ def _fastest(values: dict[str, Any]) -> str:
 
 def _saturation(values: dict[str, Any]) -> str:
     measured: dict[str, list[float]] = values["frames_per_s"]
-    bare = [max(each) for each in zip(*(rows for name, rows in measured.items() if name.startswith("bare")), strict=True)]
-    rows = [
-        [name, f"{statistics.median(each):.1f}", f"{_ratio(each, bare):.2f}"] for name, each in measured.items()
+    bare = [
+        max(each) for each in zip(*(rows for name, rows in measured.items() if name.startswith("bare")), strict=True)
     ]
+    rows = [[name, f"{statistics.median(each):.1f}", f"{_ratio(each, bare):.2f}"] for name, each in measured.items()]
     text = (
         f"## At saturation\n\n{values['callers']} callers, each of which asks again as soon as it is answered.\n\n"
         + table(["contestant", "frames a second", "of the best bare loop"], rows)
@@ -118,8 +118,8 @@ def _rates(values: dict[str, Any]) -> str:
     ]
     heads = ["contestant", "Hz", "cells", "frames a second", "p50, ms", "p99, ms", "late", "failed"]
     text = (
-        "## At the rates of robots\n\nCells that ask at their rate, out of step, and wait for their answer before they go "
-        "on; late is a round trip of more than a period.\n\n" + table(heads, rows)
+        "## At the rates of robots\n\nCells that ask at their rate, out of step, and wait for their answer before they "
+        "go on; late is a round trip of more than a period.\n\n" + table(heads, rows)
     )
     at = [row for row in values["rows"] if row["cells"] == ROBOT_CELLS and row["hz"] == ROBOT_HZ]
     ours = next((row for row in at if row["contestant"] == OURS), None)

@@ -79,9 +79,7 @@ class KeypointDetector:
         self.network: Callable[[Tensor], Tensor] = trained
 
     @classmethod
-    def load(
-        cls, registry: WeightsRegistry, version: int, device: str | torch.device = "cpu"
-    ) -> "KeypointDetector":
+    def load(cls, registry: WeightsRegistry, version: int, device: str | torch.device = "cpu") -> "KeypointDetector":
         """The model of one version, on a device.
 
         Raises:

@@ -1,8 +1,11 @@
-"""The scenes by name, and their options."""
+"""The scenes by name, and their options; and scenes of your own, by ``module:Class``."""
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import yaml
 
 from actors.sim.scenes.box import DISTRACTORS, PHASES, BoxScene
 from actors.sim.scenes.plush import PlushScene
@@ -17,11 +20,12 @@ class Entry:
 
     Attributes:
         build: takes ``seed`` and the options.
-        options: how the value of each is read from text; raises ValueError with what it expected.
+        options: how the value of each is read from text; raises ValueError with what it expected. None takes any, and
+            reads it as YAML.
     """
 
     build: Callable[..., Scene]
-    options: Mapping[str, Callable[[str], Any]]
+    options: Mapping[str, Callable[[str], Any]] | None
 
 
 CLUTTERED = ("domain-shift",)
@@ -32,7 +36,7 @@ class SceneSpec:
     """Names a scene; plain values, so that it travels to worker processes.
 
     Attributes:
-        name: one of ``SCENES``.
+        name: one of ``SCENES``, or ``module:Class`` of a class that implements ``Scene``.
         seed: of backgrounds and distractors, 0 or more.
         size_px: side of the square images.
         options: of the scene, such as ``mode`` of the box or ``shoes`` of the shoes.
@@ -62,7 +66,10 @@ class SceneSpec:
             raise ConfigError(f"the seed of a scene is 0 or more; got {self.seed}")
         if self.size_px < 1:
             raise ConfigError(f"the side of an image is 1 px or more; got {self.size_px}")
-        return entry.build(seed=self.seed, **self.options)
+        try:
+            return entry.build(seed=self.seed, **self.options)
+        except TypeError as error:
+            raise ConfigError(f"scene {self.name!r} cannot be made: {error}") from error
 
 
 def read_options(name: str, settings: Sequence[str]) -> dict[str, Any]:
@@ -78,23 +85,32 @@ def read_options(name: str, settings: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"an option goes key=value, such as mode=so3; got {setting!r}")
         _require_option(name, key)
         try:
-            options[key] = entry.options[key](text)
-        except ValueError as error:
+            options[key] = yaml.safe_load(text) if entry.options is None else entry.options[key](text)
+        except (ValueError, yaml.YAMLError) as error:
             raise ConfigError(f"option {key} of scene {name!r}: {error}") from error
     return options
 
 
 def _entry(name: str) -> Entry:
+    if ":" in name:
+        return _own(name)
     if name not in SCENES:
-        raise ConfigError(f"unknown scene {name!r}; there are {', '.join(SCENES)}")
+        raise ConfigError(f"unknown scene {name!r}; there are {', '.join(SCENES)}, and yours as module:Class")
     return SCENES[name]
 
 
+def _own(name: str) -> Entry:
+    module, _, kind = name.partition(":")
+    try:
+        return Entry(getattr(importlib.import_module(module), kind), None)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"no scene {name!r}: {error}") from error
+
+
 def _require_option(name: str, option: str) -> None:
-    if option not in SCENES[name].options:
-        raise ConfigError(
-            f"scene {name!r} has no option {option!r}; it has {', '.join(SCENES[name].options) or 'no options'}"
-        )
+    options = _entry(name).options
+    if options is not None and option not in options:
+        raise ConfigError(f"scene {name!r} has no option {option!r}; it has {', '.join(options) or 'no options'}")
 
 
 def _domain_shift(*, seed: int, **options: Any) -> Scene:
