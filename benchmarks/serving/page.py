@@ -57,8 +57,8 @@ def _engines(values: dict[str, Any]) -> str:
         rows.append([name, *shares, f"{found['apart_px']:.2g}"])
     best = _fastest(values)
     choice = (
-        "The service runs PyTorch as it is: nothing is faster by more than a tenth, which would be no reason for a second "
-        "engine. Half precision needs a processor that has it: this one emulates it."
+        "The service runs PyTorch as it is: nothing is faster by more than a tenth, so there is no reason for "
+        "another engine. Half precision needs a processor that has it: this one emulates it."
         if best == first
         else f"{best} is the fastest here."
     )

@@ -21,6 +21,5 @@ with tempfile.TemporaryDirectory() as folder:
         seen = detector.extract(reader.read(number).frame)
         for name, point_m, covariance_m2 in zip(seen.keypoint_names, seen.positions_m, seen.covariance_m2, strict=True):
             at_mm = ", ".join(f"{1e3 * value:.1f}" for value in point_m)
-            print(
-                f"{seen.cell_id}/{seen.sequence:08d} {name}: {at_mm} mm, within {1e3 * covariance_m2.trace() ** 0.5:.1f}"
-            )
+            within_mm = 1e3 * covariance_m2.trace() ** 0.5
+            print(f"{seen.cell_id}/{seen.sequence:08d} {name}: {at_mm} mm, within {within_mm:.1f}")
