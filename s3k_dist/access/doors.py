@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +36,15 @@ def is_local(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def read_credentials(folder: Path | None) -> "Credentials | None":
+    """Those of a folder, if one is named; raises as ``Credentials`` does."""
+    if folder is None:
+        return None
+    from s3k_dist.access.credentials import Credentials
+
+    return Credentials(folder)
 
 
 def require_credentials(what: str, address: str, credentials: object | None) -> None:
