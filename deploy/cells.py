@@ -48,7 +48,9 @@ def cell_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> CellSpec:
         from deploy.physical_cell import PhysicalCellSpec
 
         waits = FleetRegister(folder.fleet).waits_path(cell.cell)
-        return PhysicalCellSpec(cell.cell, config.cells.image_px, cell.physical, waits, credentials_of(config, cell))
+        return PhysicalCellSpec(
+            cell.cell, config.cells.image_px, cell.physical, waits, credentials_of(config, cell), folder.audit
+        )
     if cell.kind == "simulated":
         return replace(_simulated(config, cell), changes=config.cells.changes)
     from actors.physical.emulated_cell import EmulatedCellSpec

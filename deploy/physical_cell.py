@@ -37,6 +37,7 @@ class PhysicalCellSpec:
         section: of its file.
         waits: file that is there while it waits for a person; whoever takes it away says that the scene is set up.
         credentials: folder of its certificate, for a robot that is served beyond this machine.
+        audit: where it goes what a robot is asked that is served for this cell; None leaves it to the robot's command.
     """
 
     cell_id: str
@@ -44,6 +45,7 @@ class PhysicalCellSpec:
     section: PhysicalSection
     waits: Path
     credentials: Path | None = None
+    audit: Path | None = None
 
     def make(self) -> "PhysicalCell":
         """The cell, with its cameras open and its robot answering.
@@ -99,9 +101,10 @@ class PhysicalCellSpec:
         read_robot_file(file)  # what is wrong with it is said better here than by a process that ends
         from actors.robots.process import RobotProcess
 
+        audit = () if self.audit is None else ("--audit", str(self.audit))
         return RobotProcess(
             [sys.executable, "-m", "deploy.cli", "robot", "serve", str(file), "--address", ROBOT_ADDRESS,
-             "--ends-with-input"]
+             "--ends-with-input", *audit]
         )  # fmt: skip
 
 

@@ -31,11 +31,11 @@ def secure_ray(environment: MutableMapping[str, str] | None = None) -> None:
     environment = os.environ if environment is None else environment
     address = environment.get(ADDRESS, "")
     if address in ("", "local"):
-        local_ray(environment)
+        _on_loopback(environment)  # and Ray itself asks for a token, unless somebody has switched that off
         return
-    environment.pop(ANY_ADDRESS, None)
     if is_local(address.removeprefix("ray://")):
         return
+    environment.pop(ANY_ADDRESS, None)
     if environment.get(MODE) != "token":
         raise AccessError(
             f"the Ray cluster at {address} is beyond this machine, and whoever reaches one without token "
@@ -48,17 +48,24 @@ def secure_ray(environment: MutableMapping[str, str] | None = None) -> None:
         raise AccessError(f"others may read the token of the Ray cluster: run chmod 600 {path}")
 
 
-def local_ray(environment: MutableMapping[str, str] | None = None) -> None:
-    """Before a cluster is begun on this machine: it listens on loopback, and asks its users, too, for a token."""
-    environment = os.environ if environment is None else environment
-    environment.setdefault(MODE, "token")
+def local_ray() -> None:
+    """Before a cluster of several nodes is begun on this machine: it listens on loopback, and asks for a token."""
+    os.environ.setdefault(MODE, "token")
+    _on_loopback(os.environ)
+    if "ray" in sys.modules:
+        from ray._raylet import Config
+
+        Config.initialize("")  # it has read the mode when it was imported
+
+
+def _on_loopback(environment: MutableMapping[str, str]) -> None:
     environment.setdefault(ANY_ADDRESS, "0")
     if "ray" in sys.modules and environment[ANY_ADDRESS] == "0":
         from ray._private import ray_constants
 
         ray_constants.ENABLE_RAY_CLUSTER = False
     path = _token_path(environment)
-    if environment[MODE] != "token" or TOKEN in environment:
+    if environment.get(MODE, "token") != "token" or TOKEN in environment:
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

@@ -11,6 +11,7 @@ from s3k_dist.errors import FrameError
 DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the others are tables
+MOST_PIXELS = 24_000_000  # of one image; the largest cameras that see a bench have 20 million
 JPEG_QUALITY = 92  # for slow networks; the stream is lossless by default
 
 
@@ -39,6 +40,8 @@ def decode_image(data: bytes, encoding: Encoding, width_px: int, height_px: int)
     Raises:
         FrameError: the bytes are damaged or hold an image of another size.
     """
+    if width_px * height_px > MOST_PIXELS:
+        raise FrameError(f"image is {width_px} x {height_px} px; at most {MOST_PIXELS} pixels are taken")
     if encoding is Encoding.RAW:
         expected = height_px * width_px * 3
         if len(data) != expected:

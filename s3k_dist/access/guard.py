@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LONGEST_NAME = 64  # of a name that is repeated to whoever sent it
 SAID_AGAIN_S = 10.0  # a flood of refused calls must not become a flood of lines
 
 
@@ -97,7 +98,8 @@ class Guard:
         """Raises AccessError: a cell speaks for another one than itself."""
         identity = self._peer(context).identity
         if identity.part is Part.CELL and cell_id != identity.name:
-            error = AccessError(f"expected frames of cell {identity.name!r} from {identity}, got one of {cell_id!r}")
+            named = cell_id[:LONGEST_NAME]
+            error = AccessError(f"expected frames of cell {identity.name!r} from {identity}, got one of {named!r}")
             self._note(str(identity), "claim", context, error)
             raise error
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 
+from s3k_dist.episodes import MAX_ID_LENGTH
 from s3k_dist.errors import AccessError, DeadlineError, FrameError, S3KError, ServiceUnavailableError
 from s3k_dist.features.batcher import Batcher, NoModelError, QueueFullError
 from s3k_dist.features.detector import Encoder
@@ -16,6 +17,7 @@ from s3k_dist.wire import features_to_proto, frame_from_proto
 
 MIN_VIEWS = 2  # Eq. 2 has no unique solution for fewer
 LONGEST_ANSWER_S = 30.0  # for a caller that set no deadline
+LONGEST_REASON = 2000  # characters; gRPC sends a longer one as another error
 FRAMES_IN_FLIGHT = 8  # of one stream; more would let a single stream fill the queue
 
 # What each error is called in the metrics, and on the wire.
@@ -58,7 +60,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         try:
             features = await self._features(request.frame, request.group, context)
         except S3KError as error:
-            await context.abort(_outcome(error)[1], str(error))
+            await context.abort(_outcome(error)[1], str(error)[:LONGEST_REASON])
         return service_pb2.ExtractResponse(features=features)
 
     async def ExtractStream(  # noqa: N802
@@ -107,7 +109,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
             features = await self._features(request.frame, request.group, context)
             return service_pb2.ExtractStreamResponse(features=features)
         except S3KError as error:
-            refusal = service_pb2.FrameRefusal(sequence=request.frame.sequence, reason=str(error))
+            refusal = service_pb2.FrameRefusal(sequence=request.frame.sequence, reason=str(error)[:LONGEST_REASON])
             return service_pb2.ExtractStreamResponse(refusal=refusal)
 
     async def _features(
@@ -117,8 +119,10 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         time_left_s = context.time_remaining()
         timeout_s = LONGEST_ANSWER_S if time_left_s is None else time_left_s
         try:
-            if self._require_claim is not None:
+            if self._require_claim is not None and message.cell_id:
                 self._require_claim(context, message.cell_id)
+            if len(group) > MAX_ID_LENGTH:
+                raise FrameError(f"group has {len(group)} characters, at most {MAX_ID_LENGTH} are taken")
             frame = await _decoded(message)
             frame.require_views(MIN_VIEWS)
             async with asyncio.timeout(timeout_s):

@@ -66,7 +66,7 @@ def test_deep_values_are_set_beside_those_of_the_preset_and_the_last_one_counts(
     [
         (
             "polcy.env_steps=1",
-            r"preset 'smoke': unknown key 'polcy'; available there: preset, seed, credentials, cells, .*policy",
+            r"preset 'smoke': unknown key 'polcy'; available there: preset, seed, .*cells, .*policy",
         ),
         ("policy.env_step=1", r"unknown key 'policy\.env_step'; available there: env_steps, pretrain_updates"),
         ("keypoints.trainer.augment.blur=1", r"unknown key 'keypoints\.trainer\.augment\.blur'; .*roll_rad"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.ray_access import local_ray, secure_ray
+from deploy.ray_access import secure_ray
 from s3k_dist.errors import AccessError
 
 
@@ -29,13 +29,12 @@ def test_a_cluster_beyond_the_machine_wants_a_token(address: str, tmp_path: Path
 def test_a_cluster_of_the_machine_gets_a_token_of_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "ray" / "token"
     environment = {"RAY_AUTH_TOKEN_PATH": str(path)}
-    local_ray(environment)
+    secure_ray(environment)
     token = path.read_text()
     assert len(token) == 64
     assert path.stat().st_mode & 0o777 == 0o600
-    assert environment["RAY_AUTH_MODE"] == "token"
     path.chmod(0o644)
-    local_ray(environment)
+    secure_ray(environment)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text() == token
     secure_ray({"RAY_ADDRESS": "127.0.0.1:6379"})
