@@ -35,7 +35,7 @@ from s3k_dist.weights import WeightsRegistry
 if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
 
-EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
+EVERYWHERE = "0.0.0.0"  # nosec B104  # compared with: it listens so only where the configuration says it
 # The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 

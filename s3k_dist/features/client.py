@@ -232,7 +232,7 @@ class FeatureClient:
         if retry < self._replicas - 1:
             return SHORTEST_PAUSE_S  # another replica may answer at once
         pause_s = max(SHORTEST_PAUSE_S, self._deadline_s * 2.0 ** (retry - self._retries))
-        return pause_s * random.uniform(0.5, 1.0)
+        return pause_s * random.uniform(0.5, 1.0)  # nosec B311  # jitter
 
     def _explained(self, failure: grpc.RpcError, retries: int, elapsed_s: float) -> Exception:
         code, details = failure.code(), _one_line(failure)
