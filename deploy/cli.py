@@ -4,8 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from deploy.commands.access import add_access
 from deploy.commands.calibrate import add_calibrate
 from deploy.commands.cameras import add_cameras
+from deploy.commands.certs import add_certs
 from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
 from deploy.commands.fleet import add_fleet
@@ -47,7 +49,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        *(add_exchange, add_cameras, add_calibrate, add_robot, add_health),
+        *(add_exchange, add_cameras, add_calibrate, add_robot, add_certs, add_access, add_health),
     ):
         add(commands)
     return parser

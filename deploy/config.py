@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from actors.insertion import InsertionConfig, LevelName
 from actors.sim.scene_change import SceneChange
@@ -17,8 +17,9 @@ from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.vae.config import VaeConfig
+from s3k_dist.access.doors import require_credentials
 from s3k_dist.atomic import write_atomic
-from s3k_dist.errors import ConfigError
+from s3k_dist.errors import AccessError, ConfigError
 
 CONFIG_NAME = "config.yaml"
 
@@ -92,7 +93,7 @@ class ServiceConfig(Section):
     Attributes:
         replicas: processes that answer; cells ask them in turn.
         address: where it listens, further replicas at the ports after it; port 0 takes free ones. Host 0.0.0.0 listens
-            on the machine's network.
+            on the machine's network, for those with certificates (``credentials``).
         max_batch_frames: frames that one pass of the network takes.
         max_queue_frames: frames that may wait.
         deadline_s: a cell's patience for one frame.
@@ -236,7 +237,7 @@ class ControlConfig(Section):
 
     Attributes:
         port: of the page; none by default, 0 takes a free one.
-        address: to serve it at; only this machine by default.
+        address: to serve it at; only this machine by default, any other over HTTPS (``credentials``).
     """
 
     port: int | None = Field(None, ge=0, le=65535)
@@ -294,12 +295,17 @@ class RunConfig(Section):
     """Everything a run depends on. The same preset and seed give the same data sets.
 
     ``vae`` is used where ``task.observation`` is vae; its ``latent_size`` is then ``task.embedding_size``.
-    ``nodes`` are Ray nodes to start on this machine, the head first, where ``RAY_ADDRESS`` names no cluster; without
-    them there is one.
+
+    Attributes:
+        nodes: Ray nodes to start on this machine, the head first, where ``RAY_ADDRESS`` names no cluster; without them
+            there is one.
+        credentials: folder of ca.pem, cert.pem and key.pem, on every node its own (docs/security.md). Needed as soon as
+            the service or the control page is reached from beyond one machine; cells then show them, too.
     """
 
     preset: str = "laptop"
     seed: int = Field(0, ge=0)
+    credentials: Path | None = None
     cells: CellsConfig = CellsConfig()
     recording: RecordingConfig = RecordingConfig()
     stream: StreamConfig = StreamConfig()
@@ -315,6 +321,24 @@ class RunConfig(Section):
     placement: PlacementConfig = PlacementConfig()
     nodes: tuple[RayNode, ...] = ()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("credentials")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _not_in_the_open(self) -> Self:
+        doors = [("the feature service", self.service.address)]
+        for what, page in (("the control page", self.control), ("the metrics", self.metrics)):
+            if page.port is not None:
+                doors.append((what, f"{page.address}:0"))
+        for what, address in doors:
+            try:
+                require_credentials(what, address, self.credentials)
+            except AccessError as error:
+                raise ValueError(f"{error}; --set credentials=DIR names it") from None
+        return self
 
 
 def presets() -> list[str]:

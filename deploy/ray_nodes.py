@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
+from deploy.ray_access import local_ray
 from deploy.settings import Section
 
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -38,6 +39,7 @@ class LocalNodes:
     """
 
     def __init__(self, nodes: Sequence[RayNode]) -> None:
+        local_ray()
         from ray._common.utils import reset_ray_address
         from ray.cluster_utils import Cluster
 

@@ -21,6 +21,7 @@ from deploy.run_log import RunLog
 from deploy.seeds import SEEDS_PER_RUN
 from deploy.stream_keeper import StreamKeeper
 from deploy.topology import Topology
+from s3k_dist.access.doors import read_credentials
 from s3k_dist.drift.watch import DriftReport
 from s3k_dist.stream.store import point_to
 
@@ -164,7 +165,8 @@ def open_session(config: RunConfig, root: Path, title: str) -> Iterator[Session]
 def _exporter(config: RunConfig, log: RunLog, folder: RunFolder) -> AbstractContextManager[object]:
     if config.metrics.port is None:
         return nullcontext()
-    return RunExporter(log, folder.root, config.metrics.address, config.metrics.port)
+    credentials = read_credentials(config.credentials)
+    return RunExporter(log, folder.root, config.metrics.address, config.metrics.port, credentials)
 
 
 def episode_lines(folder: RunFolder) -> list[dict[str, Any]]:

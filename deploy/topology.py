@@ -13,6 +13,7 @@ from deploy.cells import collector_spec, configured_cells
 from deploy.config import ProcessPlacement, RunConfig
 from deploy.fleet.cell_file import CellFile
 from deploy.processes import CellProcess, KeypointProcess, PolicyProcess, ServiceProcess
+from deploy.ray_access import secure_ray
 from deploy.ray_nodes import LocalNodes
 from deploy.run_folder import RunFolder
 from s3k_dist.errors import DeadlineError, S3KError
@@ -59,8 +60,9 @@ class Topology:
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         # Waiting OpenMP threads that spin would take the core from whoever computes.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        secure_ray()
         address = os.environ.get("RAY_ADDRESS")
-        if address is None and self._config.nodes:
+        if not address and self._config.nodes:
             self._nodes = LocalNodes(self._config.nodes)
             address = self._nodes.address
         ray.init(

@@ -10,7 +10,7 @@ from s3k_dist.errors import ConfigError, ServiceError, StorageError
 if TYPE_CHECKING:
     from deploy.commands.options import Commands
 
-RUN, SERVICE = "S3K_HEALTH_RUN", "S3K_HEALTH_SERVICE"
+RUN, SERVICE, CREDENTIALS = "S3K_HEALTH_RUN", "S3K_HEALTH_SERVICE", "S3K_HEALTH_CREDENTIALS"
 DEADLINE_S = 5.0
 
 
@@ -19,6 +19,9 @@ def add_health(commands: "Commands") -> None:
     health = commands.add_parser("health", help="returns 0 where a run or a feature service works; for health checks")
     health.add_argument("--run", type=Path, metavar="DIR", help=f"folder of a run (default: ${RUN})")
     health.add_argument("--service", metavar="ADDRESS", help=f"of a feature service (default: ${SERVICE})")
+    health.add_argument(
+        "--credentials", type=Path, metavar="DIR", help=f"that the service asks for (default: ${CREDENTIALS})"
+    )
     health.set_defaults(command=_health)
 
 
@@ -30,7 +33,8 @@ def _health(options: argparse.Namespace) -> int:
     if run is not None:
         told.append(_run_works(Path(run)))
     if service is not None:
-        told.append(_service_answers(service))
+        credentials = options.credentials or os.environ.get(CREDENTIALS)
+        told.append(_service_answers(service, None if credentials is None else Path(credentials)))
     print("; ".join(told))  # noqa: T201
     return 0
 
@@ -49,10 +53,12 @@ def _run_works(run: Path) -> str:
     return f"{run} is over" if status.over else f"{run} works"
 
 
-def _service_answers(address: str) -> str:
+def _service_answers(address: str, credentials: Path | None) -> str:
+    from s3k_dist.access.doors import read_credentials
     from s3k_dist.features.client import FeatureClient
 
-    with FeatureClient(address, deadline_s=DEADLINE_S, retries=0) as client:
+    shown = read_credentials(credentials)
+    with FeatureClient(address, deadline_s=DEADLINE_S, retries=0, credentials=shown) as client:
         version = client.model().version
     if version < 1:
         raise ServiceError(f"the service at {address} has no model yet")

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from types import TracebackType
-from typing import Self
-from wsgiref.simple_server import WSGIServer
+from typing import TYPE_CHECKING, Self
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -16,9 +14,12 @@ from deploy.fleet.part import Part, State
 from deploy.fleet.status import RunStatus, read_status
 from deploy.monitoring.catalogue import catalogue, prometheus_name
 from deploy.run_log import RunLog
-from s3k_dist.errors import ServiceError, StorageError
+from s3k_dist.access.metrics_server import MetricsServer
+from s3k_dist.errors import StorageError
 
-STOP_S = 2.0
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
+
 WORKING = (State.RUNNING, State.DRAINING, State.DRAINED)
 
 
@@ -33,28 +34,23 @@ class RunExporter:
         folder: of the run, for its status.
         address: to listen at.
         port: 0 takes a free one.
+        credentials: as of ``MetricsServer``.
+
+    Attributes:
+        port: where it listens.
 
     Raises:
         ServiceError: the port is in use, or the address is none of this machine.
+        AccessError: an address beyond this machine, and no credentials.
     """
 
-    def __init__(self, log: RunLog, folder: Path, address: str, port: int) -> None:
+    def __init__(
+        self, log: RunLog, folder: Path, address: str, port: int, credentials: "Credentials | None" = None
+    ) -> None:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Figures(log, folder))
-        self._server: WSGIServer
-        self._thread: Thread
-        try:
-            self._server, self._thread = start_http_server(port, address, registry)
-        except OSError as error:
-            raise ServiceError(
-                f"cannot offer metrics at {address}:{port}: {error.strerror or error}; choose another with "
-                "--set metrics.port=PORT"
-            ) from error
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_port)
+        self._server = MetricsServer(registry, address, port, credentials)
+        self.port = self._server.port
 
     def __enter__(self) -> Self:
         return self
@@ -62,9 +58,7 @@ class RunExporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(STOP_S)
+        self._server.stop()
 
 
 class _Figures(Collector):

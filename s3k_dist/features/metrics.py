@@ -14,19 +14,15 @@
 """  # noqa: E501
 
 from collections.abc import Callable
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from s3k_dist.errors import ServiceError
 from s3k_dist.features.latency import LatencySummary, LatencyWindow
 
 OUTCOMES = ("answered", "refused", "no_model", "overloaded", "expired", "failed")
 # A 4 Hz cell has 250 ms in all; 4 views take 3-25 ms on two cores and about 1 ms on a GPU.
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
-STOP_S = 5.0
 
 
 class FeatureMetrics:
@@ -54,7 +50,6 @@ class FeatureMetrics:
         self._swaps = Counter("s3k_features_swaps", "Models taken into service", registry=self.registry)
         self._failed_swaps = Counter("s3k_features_failed_swaps", "Versions not loaded", registry=self.registry)
         self._window = LatencyWindow()
-        self._http: tuple[WSGIServer, Thread] | None = None
 
     def answered(self, latency_s: float) -> None:
         """A frame was answered ``latency_s`` seconds after it arrived."""
@@ -99,27 +94,3 @@ class FeatureMetrics:
     def latency_summary(self) -> LatencySummary:
         """Recent latency from arrival to answer, and throughput."""
         return self._window.summary()
-
-    def start_http(self, host: str, port: int) -> int:
-        """Serve the metrics over HTTP, at any path; port 0 takes a free one.
-
-        Returns:
-            The port.
-
-        Raises:
-            ServiceError: the port is taken.
-        """
-        try:
-            self._http = start_http_server(port, addr=host, registry=self.registry)
-        except OSError as error:
-            raise ServiceError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
-        return self._http[0].server_port
-
-    def stop_http(self) -> None:
-        """Stop serving over HTTP, if that was started."""
-        if self._http is not None:
-            server, thread = self._http
-            server.shutdown()
-            server.server_close()
-            thread.join(STOP_S)
-            self._http = None
