@@ -41,7 +41,7 @@ class MetricsServer:
         require_credentials("the metrics", f"{host}:{port}", credentials)
         try:
             self._server = make_server(
-                host, port, make_wsgi_app(registry), ThreadingWSGIServer, handler_class=_QuietHandler
+                host, port, make_wsgi_app(registry), _Server, handler_class=_QuietHandler
             )
         except OSError as error:
             raise ServiceError(
@@ -58,6 +58,11 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(STOP_S)
+
+
+class _Server(ThreadingWSGIServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who does not speak TLS here, or hangs up, is no news."""
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -23,9 +23,9 @@ def free_address() -> str:
 
 def test_nothing_at_the_address_is_said_with_address_time_and_retries(make_frame: Any) -> None:
     address = free_address()
-    with FeatureClient(address, deadline_s=0.4, retries=2) as client:
+    with FeatureClient(address, deadline_s=2.0, retries=2) as client:
         with pytest.raises(
-            ServiceUnavailableError, match=rf"no feature service at {address} within 0\.\d s \(2 retries\)"
+            ServiceUnavailableError, match=rf"no feature service at {address} within \d\.\d s \(2 retries\)"
         ):
             client.extract(make_frame())
         with pytest.raises(ServiceUnavailableError, match=r"not ready after 0\.2 s: nothing answers"):
