@@ -40,9 +40,7 @@ class MetricsServer:
     ) -> None:
         require_credentials("the metrics", f"{host}:{port}", credentials)
         try:
-            self._server = make_server(
-                host, port, make_wsgi_app(registry), _Server, handler_class=_QuietHandler
-            )
+            self._server = make_server(host, port, make_wsgi_app(registry), _Server, handler_class=_QuietHandler)
         except OSError as error:
             raise ServiceError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror or error}; choose another port"
