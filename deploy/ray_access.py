@@ -53,7 +53,7 @@ def local_ray() -> None:
     os.environ.setdefault(MODE, "token")
     _on_loopback(os.environ)
     if "ray" in sys.modules:
-        from ray._raylet import Config
+        from ray._raylet import Config  # type: ignore[attr-defined]  # of its C part
 
         Config.initialize("")  # it has read the mode when it was imported
 
