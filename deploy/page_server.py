@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from s3k_dist.access.doors import require_credentials
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import S3KError, ServiceError
 
 LOOPBACK = ("127.0.0.1", "localhost")

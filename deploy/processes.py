@@ -25,7 +25,7 @@ from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.frames import MultiViewFrame

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from deploy.run_folder import RunFolder
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
 from s3k_dist.features.detector import Trials

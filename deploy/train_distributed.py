@@ -5,8 +5,8 @@ the registry does, on a file system that all nodes see. The first one keeps the 
 """
 
 import os
-import sys
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator

@@ -47,7 +47,7 @@ LIMITS = {
 }
 
 
-class TooOftenError(S3KError):
+class TooOftenError(AccessError):
     """A peer has called more often than it may."""
 
 
@@ -89,7 +89,7 @@ class Guard:
             who = str(identity)
             self._require_role(method, identity)
             self.spend(identity, method)
-        except (AccessError, TooOftenError) as error:
+        except AccessError as error:
             self._note(who, method, context, error)
             raise
         return identity

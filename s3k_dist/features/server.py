@@ -17,7 +17,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from s3k_dist.access.doors import GUARDED_OPTIONS, add_port, require_credentials
+from s3k_dist.access.doors import GUARDED_OPTIONS, add_port
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.batcher import Batcher, Trial
 from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector, Trials

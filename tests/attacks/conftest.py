@@ -1,15 +1,17 @@
 """Real servers behind certificates of a real authority."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from actors.robots.gated import GatedRobot
 from actors.robots.server import RobotServer
+from actors.robots.simulator import SimulatorServicer
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.features.server import FeatureServer
 from s3k_dist.features.server_thread import FeatureServerThread
-from tests.attacks.targets import LIMITS, Installation, PaperRobot
+from tests.attacks.targets import LIMITS, Installation, PaperRobot, PaperWorld
 from tests.s3k_dist.features.conftest import FakeModels
 
 ROBOT_OF = "bench1"
@@ -40,7 +42,9 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
 def robot(installation: Installation, audit: AuditLog) -> Iterator[str]:
     """Address of the robot of the cell bench1."""
     gated = GatedRobot(PaperRobot(), LIMITS)
-    server = RobotServer(gated, "127.0.0.1:0", credentials=installation.credentials(f"robot/{ROBOT_OF}"), audit=audit)
+    world: Any = PaperWorld()
+    own = installation.credentials(f"robot/{ROBOT_OF}")
+    server = RobotServer(gated, "127.0.0.1:0", [SimulatorServicer(world).add_to], credentials=own, audit=audit)
     server.start()
     yield server.address
     server.stop(0.2)

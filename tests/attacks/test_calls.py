@@ -21,7 +21,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
-SERVED_BY_ROBOT = (ROBOT, SIMULATOR)
+SERVED = {"features": (FEATURES, HEALTH, REFLECTION), "robot": (ROBOT, SIMULATOR, HEALTH)}
 NAMES = {Part.CELL: "bench2", Part.ROBOT: "bench2"}  # of another bench than the robot that is attacked
 
 
@@ -72,7 +72,7 @@ def test_only_those_of_the_rules_are_answered(
                 rule = RULES[path_of(service, method)]
                 other_bench = rule.own and part is Part.CELL
                 may = part in rule.parts and not other_bench
-                here = service.full_name in (HEALTH, *(SERVED_BY_ROBOT[:1] if target == "robot" else (FEATURES,)))
+                here = service.full_name in SERVED[target]
                 if not here or (may and method.name in ("Stop", "Resume", "Home")):
                     continue  # not served here; or it would do what it says
                 code = call(channel, service, method)

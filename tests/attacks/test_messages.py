@@ -179,28 +179,36 @@ def test_control_loops_run_through_attacks_and_miss_no_deadline(
     features: str, robot: str, installation: Installation
 ) -> None:
     over = threading.Event()
-    refused: list[grpc.StatusCode] = []
+    answered: dict[str, list[grpc.StatusCode]] = {}
 
-    def flood(identity: str | None, address: str, server: str, path: str, data: bytes) -> None:
-        credentials = None if identity is None else installation.credentials(identity)
+    def flood(name: str, identity: str | None, address: str, server: str, path: str, data: bytes) -> None:
+        credentials = None if identity is None else shown[identity]
+        codes = answered.setdefault(name, [])
         while not over.is_set():
             with dial(address, credentials, server) as channel:
                 raw = channel.unary_unary(path, lambda data: data, lambda data: data)
                 for _ in range(50):
-                    refused.append(code_of(lambda raw=raw: raw(data, timeout=2.0)))  # type: ignore[misc]
+                    codes.append(code_of(lambda raw=raw: raw(data, timeout=2.0)))  # type: ignore[misc]
                     if over.is_set():
                         return
 
     extract, command = "/s3k_dist.v1.FeatureService/Extract", "/s3k_dist.v1.RobotDriver/Command"
     claims = service_pb2.ExtractRequest(frame=sound()).SerializeToString()
-    bombs = sound()
+    bombs = frame_to_proto(make_frame("bomber"), Encoding.RAW)
     bombs.views[0].image.encoding, bombs.views[0].image.data = frame_pb2.Image.ENCODING_PNG, bomb(9000, 9000)
+    bombs.views[0].camera.width_px = bombs.views[0].camera.height_px = 9000
+    giant = service_pb2.ExtractRequest(frame=bombs).SerializeToString()
+    greedy = service_pb2.ExtractRequest(frame=frame_to_proto(make_frame("greedy"), Encoding.RAW)).SerializeToString()
+    full_speed = robot_pb2.CommandRequest(twist=[1.0] * 6).SerializeToString()
     attacks = (
-        (None, features, "", extract, claims),
-        ("cell/mallory", features, "service.s3k", extract, claims),
-        ("cell/mallory", features, "service.s3k", extract, b"\xff" * 1000),
-        ("cell/mallory", robot, "robot.s3k", command, robot_pb2.CommandRequest(twist=[1.0] * 6).SerializeToString()),
+        ("plaintext", None, features, "", extract, claims),
+        ("another's frames", "cell/mallory", features, "service.s3k", extract, claims),
+        ("noise", "cell/mallory", features, "service.s3k", extract, b"\xff" * 1000),
+        ("bombs", "cell/bomber", features, "service.s3k", extract, giant),
+        ("greed", "cell/greedy", features, "service.s3k", extract, greedy),
+        ("another's robot", "cell/mallory", robot, "robot.s3k", command, full_speed),
     )
+    shown = {identity: installation.credentials(identity) for _, identity, *_ in attacks if identity is not None}
     missed = 0
     with (
         FeatureClient(features, 5.0, credentials=installation.credentials("cell/bench1")) as eyes,
@@ -223,5 +231,8 @@ def test_control_loops_run_through_attacks_and_miss_no_deadline(
         for attack in under_way:
             attack.result(PATIENCE_S)
     assert missed == 0
-    assert len(refused) > 20
-    assert grpc.StatusCode.OK not in refused
+    for name, codes in answered.items():
+        # Who is greedy has what is due to everybody, and no more.
+        assert len(codes) > 5, name
+        assert name == "greed" or grpc.StatusCode.OK not in codes, name
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED in answered["greed"]
