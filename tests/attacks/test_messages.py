@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 
 from actors.robots.client import RobotClient
-from s3k_dist.access.guard import Guard, RateLimit, TooOftenError
+from actors.robots.gated import GatedRobot
+from actors.robots.server import RobotServer
+from s3k_dist.access.guard import LIMITS, Guard, RateLimit, TooOftenError
 from s3k_dist.access.identity import Identity, Part
 from s3k_dist.features.client import FeatureClient
+from s3k_dist.features.server import FeatureServer
+from s3k_dist.features.server_thread import FeatureServerThread
 from s3k_dist.images import Encoding
 from s3k_dist.v1 import frame_pb2, robot_pb2, robot_pb2_grpc, service_pb2, service_pb2_grpc
 from s3k_dist.wire import frame_to_proto
-from tests.attacks.targets import PATIENCE_S, Installation, code_of, dial, make_frame
+from tests.attacks.targets import LIMITS as ARM_LIMITS
+from tests.attacks.targets import PATIENCE_S, Installation, PaperRobot, code_of, dial, make_frame
+from tests.s3k_dist.features.conftest import FakeModels
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 ExtractFrame = Callable[[frame_pb2.Frame], grpc.StatusCode]
@@ -175,6 +181,33 @@ def test_a_rate_is_kept_by_each_for_itself(installation: Installation) -> None:
         guard.spend(a, "Extract")
 
 
+def test_who_calls_too_often_is_told_so_and_may_still_stop_a_robot(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = RateLimit(1e-6, 3.0)
+    monkeypatch.setitem(LIMITS, Part.CELL, never)
+    models = FakeModels()
+    seen = FeatureServer(models.current, models.load, credentials=installation.credentials("service/gpu1"))
+    own = installation.credentials("robot/bench1")
+    arm = RobotServer(GatedRobot(PaperRobot(), ARM_LIMITS), "127.0.0.1:0", credentials=own)
+    arm.start()
+    cell = installation.credentials("cell/bench1")
+    with (
+        FeatureServerThread(seen) as service,
+        dial(service.address, cell, "service.s3k") as eyes,
+        dial(arm.address, cell, "robot.s3k") as hand,
+    ):
+        look, move = service_pb2_grpc.FeatureServiceStub(eyes), robot_pb2_grpc.RobotDriverStub(hand)
+        looks = [code_of(lambda: look.Extract(service_pb2.ExtractRequest(), timeout=PATIENCE_S)) for _ in range(5)]
+        twist = robot_pb2.CommandRequest(twist=[0.0] * 6)
+        moves = [code_of(lambda: move.Command(twist, timeout=PATIENCE_S)) for _ in range(5)]
+        stops = [code_of(lambda: move.Stop(robot_pb2.StopRequest(), timeout=PATIENCE_S)) for _ in range(5)]
+    arm.stop(0.2)
+    assert looks == [INVALID] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert moves == [grpc.StatusCode.OK] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert stops == [grpc.StatusCode.OK] * 5
+
+
 def test_control_loops_run_through_attacks_and_miss_no_deadline(
     features: str, robot: str, installation: Installation
 ) -> None:
@@ -235,4 +268,3 @@ def test_control_loops_run_through_attacks_and_miss_no_deadline(
         # Who is greedy has what is due to everybody, and no more.
         assert len(codes) > 5, name
         assert name == "greed" or grpc.StatusCode.OK not in codes, name
-    assert grpc.StatusCode.RESOURCE_EXHAUSTED in answered["greed"]
