@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 GUARDED_OPTIONS = (
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
-    ("grpc.max_concurrent_streams", 64),
+    ("grpc.max_concurrent_streams", 16),
+    ("grpc.server_handshake_timeout_ms", 10_000),  # who connects and says nothing is let go
 )
 
 

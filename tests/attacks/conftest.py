@@ -23,12 +23,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def features(installation: Installation) -> Iterator[str]:
+def features(installation: Installation, audit: AuditLog) -> Iterator[str]:
     """Address of a feature service."""
     models = FakeModels()
-    server = FeatureServer(
-        models.current, models.load, poll_s=0.05, credentials=installation.credentials("service/gpu1")
-    )
+    own = installation.credentials("service/gpu1")
+    server = FeatureServer(models.current, models.load, poll_s=0.05, credentials=own, audit=audit)
     with FeatureServerThread(server) as service:
         yield service.address
 

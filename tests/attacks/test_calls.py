@@ -1,5 +1,6 @@
 """Every method of every service, called by everybody who may not: whoever adds a method has to say who may call it."""
 
+import time
 from itertools import product
 
 import grpc
@@ -99,6 +100,16 @@ def test_what_was_refused_is_in_the_audit_log_once_and_by_name(
     assert entry.action == "call.refused"
     assert entry.facts["method"] == f"/{ROBOT}/Stop"
     assert "a cell has the robot of its own name" in entry.facts["reason"]
+
+
+def test_a_service_notes_whom_it_refused(features: str, audit: AuditLog, installation: Installation) -> None:
+    extract = service_pb2.DESCRIPTOR.services_by_name["FeatureService"].methods_by_name["Extract"]
+    with dial(features, installation.credentials("robot/mallory"), "service.s3k") as channel:
+        assert call(channel, extract.containing_service, extract) is grpc.StatusCode.PERMISSION_DENIED
+    end = time.monotonic() + PATIENCE_S
+    while not any(entry.who == "robot/mallory" for entry in read_audit(audit.path)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_no_two_parts_share_a_server_name() -> None:
