@@ -27,7 +27,7 @@ from actors.recording import (
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
 from actors.sim.expert import KnownCell
 from actors.track import Track, save_track
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.drift.monitor import DriftConfig
 from s3k_dist.drift.watch import CellWatch
 from s3k_dist.episodes import EpisodeChunk

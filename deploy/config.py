@@ -17,7 +17,7 @@ from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.vae.config import VaeConfig
-from s3k_dist.access.doors import require_credentials
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import AccessError, ConfigError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from deploy.fleet.cell_file import PhysicalSection, ResetSection
 from deploy.rig_file import calibrated_cameras, open_rig, read_rig_file
 from deploy.robot_file import read_robot_file
-from s3k_dist.access.doors import is_local, read_credentials
+from s3k_dist.access.reach import is_local, read_credentials
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import CellError, ConfigError
 from s3k_dist.folders import make_folder

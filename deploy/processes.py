@@ -25,7 +25,8 @@ from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.audit import AuditLog
+from s3k_dist.access.reach import is_local, read_credentials
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.frames import MultiViewFrame
@@ -86,7 +87,9 @@ class CellProcess:
         """Let a person take over from a page; returns its address. Asked again, it goes on as it is."""
         if self._page is None:
             desk = ControlDesk(records=False)
-            self._page = ControlServer(desk, config.address, config.port or 0, token, self._spec.credentials)
+            # On loopback the certificate would name a cell, and no browser asks for one of those.
+            shown = None if is_local(f"{config.address}:0") else self._spec.credentials
+            self._page = ControlServer(desk, config.address, config.port or 0, token, shown)
             self._page.start()
             self._collector.place_desk(desk)
         return self._page.url
@@ -138,6 +141,7 @@ class ServiceProcess:
                 trials=Trials.of(registry),
                 encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
                 credentials=read_credentials(config.credentials),
+                audit=AuditLog(folder.audit),
             )
         )
         self._listens = False

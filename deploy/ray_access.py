@@ -10,7 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from s3k_dist.access.doors import is_local
+from s3k_dist.access.reach import is_local
 from s3k_dist.errors import AccessError
 
 MODE, TOKEN, TOKEN_PATH, ADDRESS = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"
@@ -53,7 +53,7 @@ def local_ray() -> None:
     os.environ.setdefault(MODE, "token")
     _on_loopback(os.environ)
     if "ray" in sys.modules:
-        from ray._raylet import Config  # type: ignore[attr-defined]  # a compiled module
+        from ray._raylet import Config  # type: ignore[attr-defined]  # of its C part
 
         Config.initialize("")  # it has read the mode when it was imported
 

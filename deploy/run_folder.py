@@ -92,7 +92,7 @@ class RunFolder:
 
     @property
     def audit(self) -> Path:
-        """Who promoted and rolled back what, and what its physical robots were asked (``s3k audit --file``)."""
+        """Who promoted and rolled back what, who was refused, what its physical robots were asked (``s3k audit``)."""
         return self.root / "audit.jsonl"
 
     @property

@@ -5,7 +5,8 @@ import threading
 from pathlib import Path
 
 from deploy.run_folder import RunFolder
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.audit import AuditLog
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
 from s3k_dist.features.detector import Trials
@@ -53,6 +54,7 @@ def serve(
         encoder=encoder,
         trials=Trials.of(registry),
         credentials=read_credentials(credentials),
+        audit=AuditLog(folder.audit),
     )
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

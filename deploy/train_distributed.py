@@ -6,6 +6,7 @@ the registry does, on a file system that all nodes see. The first one keeps the 
 
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -191,6 +192,9 @@ def _cluster() -> Iterator[None]:
     # Ray gives workers a minute to start, which is too little for a machine that does something else besides.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", f"{START_S}")
     secure_ray()
+    if not os.environ.get("RAY_ADDRESS") and sys.platform == "linux":
+        # Workers of one machine meet on loopback; gloo would offer itself to the machine's network.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     ray.init(
         address=os.environ.get("RAY_ADDRESS") or "local",
         include_dashboard=False,

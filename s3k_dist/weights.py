@@ -132,8 +132,8 @@ class WeightsRegistry:
                     f"version {version} cannot be tried in {self.root}: version {pointer.canary.version} is on trial"
                 )
             canary = Canary(version=version, share=share, since_ns=time.time_ns())
-            self._write_pointer(pointer.model_copy(update={"canary": canary}))
             self._note("trial", version=version, share=share)
+            self._write_pointer(pointer.model_copy(update={"canary": canary}))
 
     def reject(self, version: int, reason: str) -> None:
         """Decide against ``version``, and end its trial if it is on one; a second decision changes nothing."""
@@ -146,8 +146,8 @@ class WeightsRegistry:
             # Before the trial ends: a crash in between leaves a trial that is decided once more.
             if not path.exists():
                 rejection = Rejection(reason=reason, at_ns=time.time_ns())
-                write_atomic(path, rejection.model_dump_json(indent=1).encode())
                 self._note("reject", version=version, reason=reason)
+                write_atomic(path, rejection.model_dump_json(indent=1).encode())
             if pointer.canary is not None and pointer.canary.version == version:
                 self._write_pointer(pointer.model_copy(update={"canary": None}))
 
@@ -171,8 +171,8 @@ class WeightsRegistry:
             event = PromotionEvent(
                 action="promoted", version=version, at_ns=time.time_ns(), reason=reason, before=before or {}
             )
-            self._write_pointer(pointer.moved(event, previous))
             self._note("promote", version=version, instead_of=pointer.current, reason=reason)
+            self._write_pointer(pointer.moved(event, previous))
 
     def roll_back(self, reason: str = "", withdraw: int | None = None) -> int:
         """Let the version promoted before the current one serve again, or the last of those before that is not damaged.
@@ -197,8 +197,8 @@ class WeightsRegistry:
             at = self._newest_whole(pointer.previous)
             version = pointer.previous[at]
             event = PromotionEvent(action="rolled back", version=version, at_ns=time.time_ns(), reason=reason)
-            self._write_pointer(pointer.moved(event, pointer.previous[:at]))
             self._note("roll_back", version=version, instead_of=pointer.current, reason=reason)
+            self._write_pointer(pointer.moved(event, pointer.previous[:at]))
             return version
 
     def current(self) -> int | None:
@@ -291,6 +291,7 @@ class WeightsRegistry:
         write_atomic(self.root / POINTER_NAME, pointer.model_dump_json(indent=1).encode())
 
     def _note(self, action: str, **facts: Any) -> None:
+        # Before it is done: what cannot be noted is not done.
         if self._audit is not None:
             self._audit.write(self._who, f"model.{action}", registry=str(self.root), **facts)
 

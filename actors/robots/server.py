@@ -17,7 +17,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from actors.robots.gated import GatedRobot, GatedState
 from actors.robots.record import RobotRecord
 from actors.safety.gate import Mode
-from s3k_dist.access.doors import GUARDED_OPTIONS, add_port, require_credentials
+from s3k_dist.access.doors import GUARDED_OPTIONS, add_port
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import RobotError, S3KError, SafetyError, StorageError
 from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
 

@@ -38,7 +38,7 @@ def table(state: Path) -> str:
         rows.append(f"| {target.what} | {count.inputs:,} | {count.seconds:,.0f} | {count.findings} |")
     head = "| what reads them | inputs | seconds | findings since the last fix |\n|---|---|---|---|\n"
     made_by = " and ".join(sorted(engines)) or "nothing yet"
-    return (
-        head + "\n".join(rows) + f"\n\n{total:,} inputs, made by {made_by}: `python -m benchmarks.fuzz`, "
-        f"{time.strftime('%Y-%m-%d')}, on {machine()}, Python {platform.python_version()}.\n"
-    )
+    how = f"`python -m benchmarks.fuzz --inputs {total}`, {time.strftime('%Y-%m-%d')}"
+    where = f"{machine()}, Python {platform.python_version()}"
+    body = "\n".join(rows)
+    return f"{head}{body}\n\n{total:,} inputs, made by {made_by}: {how}, on {where}.\n"

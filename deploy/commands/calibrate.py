@@ -227,7 +227,7 @@ def _the_board(options: argparse.Namespace, default: "Board | None") -> "Board":
 
 def _tool(address: str, credentials: Path | None) -> "Callable[[], Pose]":
     from actors.robots.client import RobotClient
-    from s3k_dist.access.doors import read_credentials
+    from s3k_dist.access.reach import read_credentials
     from s3k_dist.calibration.pose import Pose
 
     robot = RobotClient(address, credentials=read_credentials(credentials))

@@ -88,6 +88,8 @@ def _list(options: argparse.Namespace) -> int:
     authority = Authority(options.authority.expanduser())
     revoked, now = authority.revoked(), datetime.now(UTC)
     table = Table("part", "from", "until", "state", "serial")
+    for column in table.columns:
+        column.overflow = "fold"  # a serial number that is cut revokes nothing
     for issued in authority.issued():
         over = issued.not_valid_after_utc <= now
         state = "revoked" if issued.serial_number in revoked else "expired" if over else "valid"

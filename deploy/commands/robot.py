@@ -52,7 +52,7 @@ def _serve(options: argparse.Namespace) -> int:
     from actors.robots.server import RobotServer
     from deploy.robot_file import make_driver, read_robot_file
     from s3k_dist.access.audit import AuditLog
-    from s3k_dist.access.doors import read_credentials, require_credentials
+    from s3k_dist.access.reach import read_credentials, require_credentials
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     file = options.file or Path(str(resources.files("deploy") / "robots" / "simulated.yaml"))
@@ -118,7 +118,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _client(options: argparse.Namespace) -> "RobotClient":
     from actors.robots.client import RobotClient
-    from s3k_dist.access.doors import read_credentials
+    from s3k_dist.access.reach import read_credentials
 
     client = RobotClient(options.address, credentials=read_credentials(options.credentials))
     client.wait_ready(READY_S)

@@ -10,7 +10,7 @@ as in the middle of a copy, the old ones are used.
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -25,6 +25,7 @@ from s3k_dist.errors import AccessError
 logger = logging.getLogger(__name__)
 
 CA_NAME, CERT_NAME, KEY_NAME, CRL_NAME = "ca.pem", "cert.pem", "key.pem", "crl.pem"
+SOON = timedelta(days=14)
 FOR_OTHERS = 0o007  # a group may read: that is how Kubernetes hands over a secret
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
@@ -72,6 +73,12 @@ class Credentials:
             raise AccessError(
                 f"the certificate in {folder}, of {self.identity}, expired at {self._material.until:%Y-%m-%d %H:%M} "
                 "UTC; `s3k certs renew` makes a new one"
+            )
+
+        if datetime.now(UTC) + SOON >= self._material.until:
+            logger.warning(
+                "the certificate in %s, of %s, expires at %s UTC: renew it",
+                *(folder, self.identity, f"{self._material.until:%Y-%m-%d %H:%M}"),
             )
 
     @property

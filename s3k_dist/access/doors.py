@@ -2,55 +2,25 @@
 
 import threading
 from collections.abc import Sequence
-from ipaddress import ip_address
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
 from s3k_dist.access.identity import Part
-from s3k_dist.errors import AccessError, ServiceError
+from s3k_dist.access.reach import require_credentials
+from s3k_dist.errors import ServiceError
 
 if TYPE_CHECKING:
     from s3k_dist.access.credentials import Credentials, Material
-
-HOW_TO = "name a folder of credentials (`s3k certs issue`; docs/security.md), or an address of this machine alone"
 
 # A peer is known by its certificate from the handshake on: who was revoked since has to show it again.
 GUARDED_OPTIONS = (
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
-    ("grpc.max_concurrent_streams", 64),
+    ("grpc.max_concurrent_streams", 16),
+    ("grpc.server_handshake_timeout_ms", 10_000),  # who connects and says nothing is let go
 )
-
-
-def is_local(address: str) -> bool:
-    """Whether only this machine reaches ``HOST:PORT``; a name other than localhost may lead anywhere."""
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def read_credentials(folder: Path | None) -> "Credentials | None":
-    """Those of a folder, if one is named; raises as ``Credentials`` does."""
-    if folder is None:
-        return None
-    from s3k_dist.access.credentials import Credentials
-
-    return Credentials(folder)
-
-
-def require_credentials(what: str, address: str, credentials: object | None) -> None:
-    """Raises AccessError: ``address`` is reached from, or is on, other machines, and there are no credentials."""
-    if credentials is None and not is_local(address):
-        raise AccessError(f"{what} at {address or 'every address'} is beyond this machine: {HOW_TO}")
 
 
 def refused_handshake(details: str) -> str:

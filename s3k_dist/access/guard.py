@@ -47,7 +47,7 @@ LIMITS = {
 }
 
 
-class TooOftenError(S3KError):
+class TooOftenError(AccessError):
     """A peer has called more often than it may."""
 
 
@@ -58,6 +58,7 @@ class Guard:
         credentials: the server's own; a cell's robot is the one of its name.
         limits: how often whom may call.
         audit: where refused calls are noted, too; None: in the process's log alone.
+        elsewhere: has them noted where a disk that is slow holds up nobody; None notes them at once.
         clock: seconds, of no particular beginning.
     """
 
@@ -66,9 +67,11 @@ class Guard:
         credentials: "Credentials",
         limits: Mapping[Part, RateLimit] | None = None,
         audit: "AuditLog | None" = None,
+        elsewhere: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
+        self._elsewhere = elsewhere
         self._limits = LIMITS if limits is None else limits
         self._audit = audit
         self._clock = clock
@@ -89,7 +92,7 @@ class Guard:
             who = str(identity)
             self._require_role(method, identity)
             self.spend(identity, method)
-        except (AccessError, TooOftenError) as error:
+        except AccessError as error:
             self._note(who, method, context, error)
             raise
         return identity
@@ -147,13 +150,19 @@ class Guard:
                 return
             self._said[key] = now, 0
         logger.warning("refused %s from %s: %s", method, context.peer(), error)
-        if self._audit is not None:
-            try:
-                self._audit.write(
-                    who, "call.refused", method=method, reason=str(error), peer=context.peer(), alike_before=before
-                )
-            except StorageError as full:
-                logger.warning("%s", full)  # it is refused all the same
+        facts = {"method": method, "reason": str(error), "peer": context.peer(), "alike_before": before}
+        if self._elsewhere is None:
+            self._write(who, facts)
+        else:
+            self._elsewhere(lambda: self._write(who, facts))
+
+    def _write(self, who: str, facts: dict[str, Any]) -> None:
+        if self._audit is None:
+            return
+        try:
+            self._audit.write(who, "call.refused", **facts)
+        except StorageError as full:
+            logger.warning("%s", full)  # it is refused all the same
 
 
 def status_of(error: S3KError) -> grpc.StatusCode:

@@ -17,8 +17,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from s3k_dist.access.doors import GUARDED_OPTIONS, add_port, require_credentials
+from s3k_dist.access.doors import GUARDED_OPTIONS, add_port
 from s3k_dist.access.metrics_server import MetricsServer
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.batcher import Batcher, Trial
 from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector, Trials
@@ -30,6 +31,7 @@ from s3k_dist.features.servicer import FeatureServicer
 from s3k_dist.v1 import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
+    from s3k_dist.access.audit import AuditLog
     from s3k_dist.access.credentials import Credentials
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class FeatureServer:
         trials: let the version on trial answer its share, and write how versions do; None does neither.
         credentials: whoever calls has to show a certificate, and a cell speaks for itself alone; None serves this
             machine alone.
+        audit: where calls are noted that were refused for who made them; None: in the process's log alone.
 
     Raises:
         AccessError: an address beyond this machine, and no credentials.
@@ -79,9 +82,11 @@ class FeatureServer:
         encoder: EncoderSource | None = None,
         trials: Trials | None = None,
         credentials: "Credentials | None" = None,
+        audit: "AuditLog | None" = None,
     ) -> None:
         require_credentials("a feature service", address, credentials)
         self._credentials = credentials
+        self._audit = audit
         self.metrics = FeatureMetrics()
         self.address = address
         self.metrics_port = metrics_port
@@ -128,7 +133,11 @@ class FeatureServer:
             from s3k_dist.access.guard import Guard
             from s3k_dist.access.interception import GuardedAsyncCalls
 
-            guard = Guard(self._credentials)
+            guard = Guard(
+                self._credentials,
+                audit=self._audit,
+                elsewhere=lambda note: self._loop.run_in_executor(None, note),
+            )
             interceptors.append(GuardedAsyncCalls(guard))
         options = [*_options(self._max_message_bytes), *(GUARDED_OPTIONS if guard is not None else ())]
         self._server = grpc.aio.server(interceptors=interceptors, options=options)

@@ -1,15 +1,17 @@
 """Real servers behind certificates of a real authority."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from actors.robots.gated import GatedRobot
 from actors.robots.server import RobotServer
+from actors.robots.simulator import SimulatorServicer
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.features.server import FeatureServer
 from s3k_dist.features.server_thread import FeatureServerThread
-from tests.attacks.targets import LIMITS, Installation, PaperRobot
+from tests.attacks.targets import LIMITS, Installation, PaperRobot, PaperWorld
 from tests.s3k_dist.features.conftest import FakeModels
 
 ROBOT_OF = "bench1"
@@ -21,12 +23,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def features(installation: Installation) -> Iterator[str]:
+def features(installation: Installation, audit: AuditLog) -> Iterator[str]:
     """Address of a feature service."""
     models = FakeModels()
-    server = FeatureServer(
-        models.current, models.load, poll_s=0.05, credentials=installation.credentials("service/gpu1")
-    )
+    own = installation.credentials("service/gpu1")
+    server = FeatureServer(models.current, models.load, poll_s=0.05, credentials=own, audit=audit)
     with FeatureServerThread(server) as service:
         yield service.address
 
@@ -40,7 +41,9 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> AuditLog:
 def robot(installation: Installation, audit: AuditLog) -> Iterator[str]:
     """Address of the robot of the cell bench1."""
     gated = GatedRobot(PaperRobot(), LIMITS)
-    server = RobotServer(gated, "127.0.0.1:0", credentials=installation.credentials(f"robot/{ROBOT_OF}"), audit=audit)
+    world: Any = PaperWorld()
+    own = installation.credentials(f"robot/{ROBOT_OF}")
+    server = RobotServer(gated, "127.0.0.1:0", [SimulatorServicer(world).add_to], credentials=own, audit=audit)
     server.start()
     yield server.address
     server.stop(0.2)

@@ -10,11 +10,12 @@ import grpc
 import numpy as np
 
 from actors.robots.driver import RobotReading
+from actors.robots.simulated import Snapshot
 from actors.safety.envelope import Motion
 from actors.safety.limits import Box, SafetyLimits
 from s3k_dist.access.authority import Authority
 from s3k_dist.access.credentials import Credentials, channel_credentials
-from s3k_dist.access.identity import Identity, Part
+from s3k_dist.access.identity import Identity
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.geometry.camera import Camera
 
@@ -50,6 +51,15 @@ class PaperRobot:
         return opening_m
 
     def close(self) -> None:
+        pass
+
+
+class PaperWorld:
+    """What a simulated robot knows beside."""
+
+    snapshot = Snapshot(1, 0, np.zeros(3))
+
+    def arrange(self, seed: int, timeout_s: float) -> None:
         pass
 
 
@@ -102,6 +112,3 @@ def code_of(call: Callable[[], Any]) -> grpc.StatusCode:
         code: grpc.StatusCode = error.code()
         return code
     return grpc.StatusCode.OK
-
-
-PARTS = tuple(Part)

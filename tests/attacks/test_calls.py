@@ -1,5 +1,6 @@
 """Every method of every service, called by everybody who may not: whoever adds a method has to say who may call it."""
 
+import time
 from itertools import product
 
 import grpc
@@ -21,7 +22,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
-SERVED_BY_ROBOT = (ROBOT, SIMULATOR)
+SERVED = {"features": (FEATURES, HEALTH, REFLECTION), "robot": (ROBOT, SIMULATOR, HEALTH)}
 NAMES = {Part.CELL: "bench2", Part.ROBOT: "bench2"}  # of another bench than the robot that is attacked
 
 
@@ -72,7 +73,7 @@ def test_only_those_of_the_rules_are_answered(
                 rule = RULES[path_of(service, method)]
                 other_bench = rule.own and part is Part.CELL
                 may = part in rule.parts and not other_bench
-                here = service.full_name in (HEALTH, *(SERVED_BY_ROBOT[:1] if target == "robot" else (FEATURES,)))
+                here = service.full_name in SERVED[target]
                 if not here or (may and method.name in ("Stop", "Resume", "Home")):
                     continue  # not served here; or it would do what it says
                 code = call(channel, service, method)
@@ -99,6 +100,16 @@ def test_what_was_refused_is_in_the_audit_log_once_and_by_name(
     assert entry.action == "call.refused"
     assert entry.facts["method"] == f"/{ROBOT}/Stop"
     assert "a cell has the robot of its own name" in entry.facts["reason"]
+
+
+def test_a_service_notes_whom_it_refused(features: str, audit: AuditLog, installation: Installation) -> None:
+    extract = service_pb2.DESCRIPTOR.services_by_name["FeatureService"].methods_by_name["Extract"]
+    with dial(features, installation.credentials("robot/mallory"), "service.s3k") as channel:
+        assert call(channel, extract.containing_service, extract) is grpc.StatusCode.PERMISSION_DENIED
+    end = time.monotonic() + PATIENCE_S
+    while not any(entry.who == "robot/mallory" for entry in read_audit(audit.path)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_no_two_parts_share_a_server_name() -> None:

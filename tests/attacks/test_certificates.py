@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -230,6 +231,38 @@ def test_a_page_beyond_the_machine_is_https_and_renews(installation: Installatio
             first = serial(page.port)
         installation.authority.renew(out)
         assert serial(page.port) != first
+
+
+def test_metrics_beyond_the_machine_are_for_certificates(installation: Installation) -> None:
+    models = FakeModels()
+    served = installation.credentials("service/gpu1")
+    ca = installation.folder("service/gpu1") / "ca.pem"
+
+    def scrape(port: int, identity: str | None) -> bytes:
+        context = ssl.create_default_context(cafile=str(ca))
+        if identity is not None:
+            folder = installation.folder(identity)
+            context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        with urllib.request.urlopen(f"https://localhost:{port}/metrics", timeout=PATIENCE_S, context=context) as answer:
+            data: bytes = answer.read()
+            return data
+
+    with FeatureServerThread(
+        FeatureServer(models.current, models.load, "0.0.0.0:0", metrics_port=0, credentials=served)
+    ) as service:
+        port = service.server.metrics_port
+        assert port is not None
+        assert b"s3k_features_requests_total" in scrape(port, "monitor/prometheus")
+        with pytest.raises(OSError, match=r"ssl|SSL|reset"):
+            scrape(port, None)
+        with pytest.raises(OSError, match=r"."), urllib.request.urlopen(f"http://localhost:{port}/metrics", timeout=5):
+            pass
+        installation.authority.revoke("monitor/prometheus")
+        (installation.folder("service/gpu1") / "crl.pem").write_bytes(
+            (installation.authority.folder / "crl.pem").read_bytes()
+        )
+        with pytest.raises(OSError, match=r"ssl|SSL|reset"):
+            scrape(port, "monitor/prometheus")
 
 
 def test_the_commands_make_an_installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 
 from actors.robots.client import RobotClient
-from s3k_dist.access.guard import Guard, RateLimit, TooOftenError
+from actors.robots.gated import GatedRobot
+from actors.robots.server import RobotServer
+from s3k_dist.access.guard import LIMITS, Guard, RateLimit, TooOftenError
 from s3k_dist.access.identity import Identity, Part
 from s3k_dist.features.client import FeatureClient
+from s3k_dist.features.server import FeatureServer
+from s3k_dist.features.server_thread import FeatureServerThread
 from s3k_dist.images import Encoding
 from s3k_dist.v1 import frame_pb2, robot_pb2, robot_pb2_grpc, service_pb2, service_pb2_grpc
 from s3k_dist.wire import frame_to_proto
-from tests.attacks.targets import PATIENCE_S, Installation, code_of, dial, make_frame
+from tests.attacks.targets import LIMITS as ARM_LIMITS
+from tests.attacks.targets import PATIENCE_S, Installation, PaperRobot, code_of, dial, make_frame
+from tests.s3k_dist.features.conftest import FakeModels
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 ExtractFrame = Callable[[frame_pb2.Frame], grpc.StatusCode]
@@ -175,32 +181,67 @@ def test_a_rate_is_kept_by_each_for_itself(installation: Installation) -> None:
         guard.spend(a, "Extract")
 
 
+def test_who_calls_too_often_is_told_so_and_may_still_stop_a_robot(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = RateLimit(1e-6, 3.0)
+    monkeypatch.setitem(LIMITS, Part.CELL, never)
+    models = FakeModels()
+    seen = FeatureServer(models.current, models.load, credentials=installation.credentials("service/gpu1"))
+    own = installation.credentials("robot/bench1")
+    arm = RobotServer(GatedRobot(PaperRobot(), ARM_LIMITS), "127.0.0.1:0", credentials=own)
+    arm.start()
+    cell = installation.credentials("cell/bench1")
+    with (
+        FeatureServerThread(seen) as service,
+        dial(service.address, cell, "service.s3k") as eyes,
+        dial(arm.address, cell, "robot.s3k") as hand,
+    ):
+        look, move = service_pb2_grpc.FeatureServiceStub(eyes), robot_pb2_grpc.RobotDriverStub(hand)
+        looks = [code_of(lambda: look.Extract(service_pb2.ExtractRequest(), timeout=PATIENCE_S)) for _ in range(5)]
+        twist = robot_pb2.CommandRequest(twist=[0.0] * 6)
+        moves = [code_of(lambda: move.Command(twist, timeout=PATIENCE_S)) for _ in range(5)]
+        stops = [code_of(lambda: move.Stop(robot_pb2.StopRequest(), timeout=PATIENCE_S)) for _ in range(5)]
+    arm.stop(0.2)
+    assert looks == [INVALID] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert moves == [grpc.StatusCode.OK] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert stops == [grpc.StatusCode.OK] * 5
+
+
 def test_control_loops_run_through_attacks_and_miss_no_deadline(
     features: str, robot: str, installation: Installation
 ) -> None:
     over = threading.Event()
-    refused: list[grpc.StatusCode] = []
+    answered: dict[str, list[grpc.StatusCode]] = {}
 
-    def flood(identity: str | None, address: str, server: str, path: str, data: bytes) -> None:
-        credentials = None if identity is None else installation.credentials(identity)
+    def flood(name: str, identity: str | None, address: str, server: str, path: str, data: bytes) -> None:
+        credentials = None if identity is None else shown[identity]
+        codes = answered.setdefault(name, [])
         while not over.is_set():
             with dial(address, credentials, server) as channel:
                 raw = channel.unary_unary(path, lambda data: data, lambda data: data)
                 for _ in range(50):
-                    refused.append(code_of(lambda raw=raw: raw(data, timeout=2.0)))  # type: ignore[misc]
+                    codes.append(code_of(lambda raw=raw: raw(data, timeout=2.0)))  # type: ignore[misc]
                     if over.is_set():
                         return
 
     extract, command = "/s3k_dist.v1.FeatureService/Extract", "/s3k_dist.v1.RobotDriver/Command"
     claims = service_pb2.ExtractRequest(frame=sound()).SerializeToString()
-    bombs = sound()
+    bombs = frame_to_proto(make_frame("bomber"), Encoding.RAW)
     bombs.views[0].image.encoding, bombs.views[0].image.data = frame_pb2.Image.ENCODING_PNG, bomb(9000, 9000)
+    bombs.views[0].camera.width_px = bombs.views[0].camera.height_px = 9000
+    giant = service_pb2.ExtractRequest(frame=bombs).SerializeToString()
+    greedy = service_pb2.ExtractRequest(frame=frame_to_proto(make_frame("greedy"), Encoding.RAW)).SerializeToString()
+    full_speed = robot_pb2.CommandRequest(twist=[1.0] * 6).SerializeToString()
     attacks = (
-        (None, features, "", extract, claims),
-        ("cell/mallory", features, "service.s3k", extract, claims),
-        ("cell/mallory", features, "service.s3k", extract, b"\xff" * 1000),
-        ("cell/mallory", robot, "robot.s3k", command, robot_pb2.CommandRequest(twist=[1.0] * 6).SerializeToString()),
+        ("plaintext", None, features, "", extract, claims),
+        ("another's frames", "cell/mallory", features, "service.s3k", extract, claims),
+        ("noise", "cell/mallory", features, "service.s3k", extract, b"\xff" * 1000),
+        ("bombs", "cell/bomber", features, "service.s3k", extract, giant),
+        ("greed", "cell/greedy", features, "service.s3k", extract, greedy),
+        ("another's robot", "cell/mallory", robot, "robot.s3k", command, full_speed),
     )
+    shown = {identity: installation.credentials(identity) for _, identity, *_ in attacks if identity is not None}
     missed = 0
     with (
         FeatureClient(features, 5.0, credentials=installation.credentials("cell/bench1")) as eyes,
@@ -223,5 +264,7 @@ def test_control_loops_run_through_attacks_and_miss_no_deadline(
         for attack in under_way:
             attack.result(PATIENCE_S)
     assert missed == 0
-    assert len(refused) > 20
-    assert grpc.StatusCode.OK not in refused
+    for name, codes in answered.items():
+        # Who is greedy has what is due to everybody, and no more.
+        assert len(codes) > 5, name
+        assert name == "greed" or grpc.StatusCode.OK not in codes, name

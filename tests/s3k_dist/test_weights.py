@@ -362,3 +362,12 @@ def test_decisions_are_in_the_audit_log_with_who_and_why(tmp_path: Path) -> None
         ("anna", "model.roll_back", 1, "worse on the bench"),
     ]
     assert registry.history()[0].reason == "the first"
+
+
+def test_what_cannot_be_noted_is_not_promoted(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    registry = WeightsRegistry(tmp_path / "models", AuditLog(tmp_path / "file" / "audit.jsonl"), "anna")
+    version = registry.publish({"w": torch.ones(1)}, ModelManifest(kind="test"))
+    with pytest.raises(StorageError, match="cannot write the audit log"):
+        registry.promote(version)
+    assert registry.current() is None
