@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from deploy.commands.access import add_access
 from deploy.commands.calibrate import add_calibrate
 from deploy.commands.cameras import add_cameras
 from deploy.commands.datasets import add_exchange, add_simulate
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        *(add_exchange, add_cameras, add_calibrate, add_robot),
+        *(add_exchange, add_cameras, add_calibrate, add_robot, add_access),
     ):
         add(commands)
     return parser

@@ -9,27 +9,32 @@ from typing import BinaryIO
 
 from s3k_dist.errors import StorageError
 
+ANYBODY = 0o666  # less the umask, as `open` has it
+OWNER_ONLY = 0o600
 
-def write_atomic(path: Path, data: bytes) -> None:
+
+def write_atomic(path: Path, data: bytes, mode: int = ANYBODY) -> None:
     """Put ``data`` at ``path`` so that a reader, or a reboot, finds the old file or the new one and nothing between.
 
     Args:
         path: destination; its folder must exist.
         data: the whole content.
+        mode: permissions of a new file, from its first byte on: OWNER_ONLY for a secret.
 
     Raises:
         StorageError: the disk is full, or the folder is missing or read-only. The old file, if any, is untouched.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, mode) as file:
         file.write(data)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, mode: int = ANYBODY) -> Iterator[BinaryIO]:
     """Open ``path`` for content too large to hold twice; it appears, whole, when the context ends without error.
 
     Args:
         path: destination; its folder must exist.
+        mode: permissions of a new file.
 
     Raises:
         StorageError: the disk is full, or the folder is missing or read-only. The old file, if any, is untouched.
@@ -37,7 +42,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     # A name of its own for every call: two threads may write the same path at once, and the last rename wins.
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with aside.open("wb") as file:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

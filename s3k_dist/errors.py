@@ -24,6 +24,7 @@ S3KError
 ├── ProcessDiedError     a process of a run is gone (deploy.topology)
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
+├── AccessError          credentials that are missing, damaged, out of date, or not enough for what is asked
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 ├── MalformedError       a message to a page's server that says nothing it could act on (deploy.page_server)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)
@@ -93,6 +94,10 @@ class BehaviourError(S3KError):
 
 class SafetyError(S3KError):
     """Limits that cannot be kept, or a robot that is outside of them."""
+
+
+class AccessError(S3KError):
+    """Credentials that are missing, damaged, out of date, or not enough for what is asked."""
 
 
 class PreflightError(S3KError):
