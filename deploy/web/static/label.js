@@ -249,6 +249,7 @@ function conflict(frame, now, text) {
     at("conflict").hidden = true;
     stopped.resume(now.version, false);
     take(now);
+    tell("saved");
     measure();
     show();
   };
