@@ -108,7 +108,7 @@ export function showProgress(overview) {
   const given = split.train + split.held_out;
   const share = given ? split.held_out / given : 0;
   at("labelled").textContent = labelled;
-  at("begun").textContent = begun ? `, ${begun} begun` : "";
+  at("begun").textContent = begun ? ` · ${begun} begun` : "";
   at("share-train").style.width = given ? `${100 * (1 - share)}%` : "0";
   at("share-held").style.width = `${100 * share}%`;
   const more = takenOver ? ` ${takenOver} more frames of still scenes took labels over.` : "";
