@@ -93,7 +93,9 @@ class FollowedLabels:
                 self._rows[label.frame] = label, row
             except (StorageError, FrameError, GeometryError) as error:
                 news.append(f"a label is not used: frame {label.frame}: {error}")
-        return _joined([self._rows[label.frame][1] for label in file.finished(split) if label.frame in self._rows], split)
+        return _joined(
+            [self._rows[label.frame][1] for label in file.finished(split) if label.frame in self._rows], split
+        )
 
     def _signature(self) -> tuple[int, int, int] | None:
         try:

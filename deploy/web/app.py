@@ -18,9 +18,7 @@ from deploy.web.routes import GuardedRoute, refuse_unguarded
 PAGES = {"label": "Label"}
 
 
-def create_app(
-    project: LabelProject, access: Access, *, names: Collection[str], any_address: bool = False
-) -> FastAPI:
+def create_app(project: LabelProject, access: Access, *, names: Collection[str], any_address: bool = False) -> FastAPI:
     """Put it together.
 
     Args:
@@ -55,5 +53,3 @@ def create_app(
 
     app.add_middleware(Gate, names=frozenset(names), any_address=any_address)
     return app
-
-

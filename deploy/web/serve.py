@@ -63,16 +63,12 @@ def serve_web(settings: WebSettings) -> int:
     project = LabelProject(DatasetFolder(settings.root), Predictions(settings.root / "models"))
     secret = None if settings.tokens is not None else secrets.token_urlsafe(24)
     tokens = (
-        Tokens.of_one(secret, user_name(), Role.OPERATOR)
-        if secret is not None
-        else Tokens.load(settings.tokens)  # type: ignore[arg-type]  # one of the two is there
+        Tokens.of_one(secret, user_name(), Role.OPERATOR) if secret is not None else Tokens.load(settings.tokens)  # type: ignore[arg-type]  # one of the two is there
     )
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     secure = settings.certificate is not None or settings.proxy is not None
-    access = Access(
-        tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.root / "audit.jsonl")
-    )
+    access = Access(tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.root / "audit.jsonl"))
     app = create_app(project, access, names=_names(host, settings.names, local=local), any_address=not local)
     config = uvicorn.Config(
         app,

@@ -1,5 +1,6 @@
 """A person at the Label page: looks, points, presses keys, and waits until what they did is stored."""
 
+import time
 from typing import Any, Self
 
 import numpy as np
@@ -8,15 +9,35 @@ from s3k_dist.access.tokens import Role
 from tests.deploy.web.conftest import SECRETS, Toys
 
 PATIENCE_MS = 20_000
+VIEWPORT = {"width": 1440, "height": 900}
+
+
+def new_context(browser: Any, **settings: Any) -> Any:
+    """A browser without cookies, and with nothing kept."""
+    context = browser.new_context(viewport=VIEWPORT, **settings)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 class Desk:
-    """The page in a browser of its own."""
+    """The page, in a browser that somebody may have used before.
 
-    def __init__(self, browser: Any, address: str, toys: Toys, role: Role = Role.LABELLER, **context: Any) -> None:
+    Args:
+        context: of the browser; None for a new one with ``settings``.
+    """
+
+    def __init__(
+        self,
+        browser: Any,
+        address: str,
+        toys: Toys,
+        role: Role = Role.LABELLER,
+        context: Any = None,
+        **settings: Any,
+    ) -> None:
         self.toys = toys
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900}, **context)
-        self.context.set_default_timeout(PATIENCE_MS)
+        self.own = context is None
+        self.context = new_context(browser, **settings) if context is None else context
         self.faults: list[str] = []
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -28,7 +49,9 @@ class Desk:
         return self
 
     def __exit__(self, *ignored: object) -> None:
-        self.context.close()
+        self.page.close()
+        if self.own:
+            self.context.close()
         assert not self.faults
 
     def ready(self) -> None:
@@ -42,11 +65,21 @@ class Desk:
 
     def shown(self, frame: str) -> None:
         """Wait until all views of a frame are drawn, with what the model suggests."""
-        self.page.wait_for_function(
+        self.until(
             "frame => document.getElementById('frame-name').textContent === frame"
             " && [...document.querySelectorAll('.view canvas')].every(each => each.dataset.drawn === 'yes')",
             arg=frame,
         )
+
+    def until(self, expression: str, arg: Any = None) -> None:
+        """Wait until a JavaScript expression, or a function of ``arg``, holds.
+
+        Playwright's own way evaluates text inside of the page, which the page's Content-Security-Policy forbids.
+        """
+        give_up = time.monotonic() + PATIENCE_MS / 1000
+        while not self.page.evaluate(expression, arg):
+            assert time.monotonic() < give_up, f"still not so: {expression}"
+            self.page.wait_for_timeout(20)
 
     def cameras(self) -> list[str]:
         return [str(name) for name in self.page.eval_on_selector_all(".view", "all => all.map(e => e.dataset.camera)")]
