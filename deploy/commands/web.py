@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.commands.access import AUDIT
+
 if TYPE_CHECKING:
     from deploy.commands.options import Commands
 
@@ -24,6 +26,7 @@ def add_web(commands: "Commands") -> None:
     web.add_argument(
         "--name", action="append", default=[], metavar="HOST", help="by which browsers ask for this server, too"
     )
+    web.add_argument("--audit", type=Path, default=AUDIT, metavar="FILE", help="takes refusals (default: %(default)s)")
     web.set_defaults(command=_web)
 
 
@@ -39,5 +42,6 @@ def _web(options: argparse.Namespace) -> int:
             key=options.tls_key,
             proxy=options.behind_proxy,
             names=tuple(options.name),
+            audit=options.audit.expanduser(),
         )
     )

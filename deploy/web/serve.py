@@ -37,6 +37,7 @@ class WebSettings:
         key: PEM.
         proxy: address of a proxy whose account of the client and of TLS is believed; None for none.
         names: by which browsers ask for this server, beside its own.
+        audit: file of the audit log, which takes refusals.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class WebSettings:
     key: Path | None = None
     proxy: str | None = None
     names: tuple[str, ...] = ()
+    audit: Path = Path("audit.jsonl")
 
 
 def serve_web(settings: WebSettings) -> int:
@@ -68,7 +70,7 @@ def serve_web(settings: WebSettings) -> int:
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     secure = settings.certificate is not None or settings.proxy is not None
-    access = Access(tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.root / "audit.jsonl"))
+    access = Access(tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.audit))
     app = create_app(project, access, names=_names(host, settings.names, local=local), any_address=not local)
     config = uvicorn.Config(
         app,

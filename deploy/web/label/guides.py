@@ -46,7 +46,7 @@ def guides(frame: MultiViewFrame, marks: Marks) -> dict[str, dict[str, Any]]:
                 found[name] = _of_clicks(clicks, cameras)
             elif clicks:
                 found[name] = _of_click(clicks, cameras)
-        except (GeometryError, torch.linalg.LinAlgError) as error:
+        except (GeometryError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
             found[name] = {"warning": f"no point follows from these clicks: {' '.join(str(error).split())}"}
     return found
 

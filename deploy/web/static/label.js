@@ -263,6 +263,7 @@ function conflict(frame, now, text) {
 function showList() {
   at("tab-queue").setAttribute("aria-selected", String(shownList === "queue"));
   at("tab-done").setAttribute("aria-selected", String(shownList === "done"));
+  at("queue-said").hidden = shownList !== "queue";
   if (overview) showStrip(overview[shownList], desk.frame, open);
 }
 

@@ -19,7 +19,8 @@ export function showKeypoints(desk, choose) {
       said.textContent = name;
       const state = document.createElement("small");
       state.textContent = stateOf(desk, name);
-      state.className = isPlaced(desk.marks, name) || isAbsent(desk.marks, name) ? "settled" : "";
+      const settled = isPlaced(desk.marks, name) || isAbsent(desk.marks, name);
+      state.className = desk.guides[name]?.warning ? "doubtful" : settled ? "settled" : "";
       const key = document.createElement("kbd");
       key.textContent = index < 9 ? index + 1 : "";
       button.append(swatch, said, state, key);
@@ -95,8 +96,8 @@ function reading(desk, camera) {
 export function showFrame(desk, mayLabel) {
   at("frame-name").textContent = desk.frame ?? "No frame";
   const { by, at: when } = desk.givenBy ?? {};
-  const taken = desk.capturedAt ? new Date(desk.capturedAt).toLocaleString() : "";
-  at("frame-time").textContent = by ? `labelled by ${by}${when ? `, ${new Date(when).toLocaleString()}` : ""}` : taken;
+  const date = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  at("frame-time").textContent = by ? `by ${by}${when ? `, ${date(when)}` : ""}` : desk.capturedAt && date(desk.capturedAt);
   for (const split of ["train", "held_out"]) {
     at(split).setAttribute("aria-pressed", String(desk.split === split));
     at(split).disabled = !mayLabel || !desk.frame;

@@ -25,7 +25,7 @@ from s3k_dist.geometry.projection import Cameras, project
 from s3k_dist.labels.editing import redefine_keypoints
 from s3k_dist.labels.store import LabelFile, load_labels
 
-FRAMES, SIZE_PX = 10, 256
+FRAMES, SIZE_PX = 8, 256
 NAMES = ("head", "tail", "body")
 SECRETS = {role: f"the-secret-of-the-{role.name.lower()}" for role in Role}
 SUGGESTED_OFF_PX = 2.0

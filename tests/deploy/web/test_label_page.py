@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deploy.train_keypoints import Training, training_set
 from s3k_dist.access.tokens import Role
 from s3k_dist.labels.editing import label_version, put_label
 from s3k_dist.labels.store import Label
@@ -163,6 +164,20 @@ def test_suggestions_are_stored_only_when_they_are_accepted(desk: Desk, toys: To
     label = stored(toys, desk.frame)
     assert all(set(label.clicks[camera]) == set(NAMES) for camera in cameras[:3])
     desk.until("document.getElementById('labelled').textContent === '1'")
+
+
+def test_what_a_person_clicks_is_what_a_model_trains_on(desk: Desk, toys: Toys) -> None:
+    """With a hand that errs by 1.5 px, through to the tensors of `s3k train keypoints`."""
+    rng, cameras, frame = np.random.default_rng(0), desk.cameras(), desk.frame
+    for number, name in enumerate(NAMES, start=1):
+        desk.press(str(number))
+        for camera in cameras[:3]:
+            desk.click(camera, desk.truth(camera, name) + rng.normal(scale=1.5, size=2))
+    given = training_set(Training(toys.folder.root, recipe="s3k", steps=1, seed=0))
+    assert given.held_out is None
+    (points,) = given.labelled.points_m.numpy()
+    truth = np.stack([toys.truth_m[frame][name] for name in NAMES])
+    assert np.linalg.norm(points - truth, axis=1).max() < 0.02  # a pixel is 3 mm there
 
 
 def test_a_zoomed_view_is_clicked_to_a_tenth_of_a_pixel(desk: Desk, toys: Toys) -> None:
