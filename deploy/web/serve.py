@@ -75,6 +75,8 @@ def serve_web(settings: WebSettings) -> int:
     config = uvicorn.Config(
         app,
         log_level="warning",
+        ws="none",
+        lifespan="off",
         access_log=False,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,

@@ -18,11 +18,12 @@ from s3k_dist.errors import StorageError
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.images import Encoding, encode_image
 from s3k_dist.labels.editing import label_version, next_split, put_label, redefine_keypoints
-from s3k_dist.labels.store import Label, LabelFile
+from s3k_dist.labels.store import Label, LabelFile, load_labels
 from s3k_dist.stream.reader import StreamReader
 
 FRAMES_KEPT = 6  # decoded: the views of a frame are asked for one by one
 THUMBNAIL_PX = 96
+LISTED = 200  # of the labelled frames, the last
 
 
 class LabelProject:
@@ -44,6 +45,7 @@ class LabelProject:
         self._reader = StreamReader(folder.stream)
         self._queue = LabelQueue(folder, predictions.detector)
         self._kept: OrderedDict[str, MultiViewFrame] = OrderedDict()
+        self._read: tuple[tuple[int, int, int], LabelFile] | None = None
         self._lock = threading.Lock()
 
     def overview(self) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class LabelProject:
             "model": self._predictions.version,
             "queue_by": self._queue.by_model,
             "queue": [_entry(frame, labels.get(frame), file) for frame in queue],
-            "done": [_entry(label.frame, label, file) for label in reversed(given)],
+            "done": [_entry(label.frame, label, file) for label in given[: -LISTED - 1 : -1]],
         }
 
     def keypoints(self, file: LabelFile | None = None) -> list[dict[str, str]]:
@@ -177,7 +179,22 @@ class LabelProject:
         return {"frame": frame_id, **_state(label, self._file())}
 
     def _file(self) -> LabelFile:
-        return self.folder.read_labels() or LabelFile(keypoints=(), labels=())
+        """The labels; read again where the file is another than before."""
+        path = self.folder.labels
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return LabelFile(keypoints=(), labels=())
+        except OSError as error:
+            raise StorageError(f"no labels at {path}: {error.strerror}") from error
+        signature = status.st_mtime_ns, status.st_ino, status.st_size
+        with self._lock:
+            if self._read is not None and self._read[0] == signature:
+                return self._read[1]
+        file = load_labels(path)
+        with self._lock:
+            self._read = signature, file
+        return file
 
 
 def _check_cameras(marks: Marks, frame: MultiViewFrame) -> None:

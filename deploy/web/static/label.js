@@ -47,6 +47,7 @@ const stage = new Stage(at("views"), desk, {
 // ---- a frame comes and goes
 
 async function open(frame) {
+  if (!at("conflict").hidden) return tell("failed", "First choose: this frame has two labels now.");
   const mine = ++opening;
   let found;
   try {
