@@ -49,13 +49,14 @@ class Access:
 
     def holder_of(self, secret: str, address: str) -> Holder | None:
         """Who holds a token that came from ``address``; raises as `holder`."""
-        if len(self._wrong_of(address)) >= WRONG_TOKENS:
-            raise HTTPException(429, "too many wrong tokens came from your address; wait a minute")
         try:
             holder = self._tokens.holder(secret)
         except AccessError as error:
             raise HTTPException(503, f"nobody can be let in: {error}") from error
         if holder is None:
+            # Who has a right one comes in all the same: a neighbour who guesses must not lock anybody out.
+            if len(self._wrong_of(address)) >= WRONG_TOKENS:
+                raise HTTPException(429, "too many wrong tokens came from your address; wait a minute")
             with self._lock:
                 self._wrong.setdefault(address, []).append(time.monotonic())
                 while len(self._wrong) > REMEMBERED:

@@ -92,7 +92,10 @@ def serve_web(settings: WebSettings) -> int:
     scheme = "https" if settings.certificate is not None else "http"
     url = f"{scheme}://{shown}:{port}/" + (f"?token={secret}" if secret is not None else "")
     print(f"labelling {settings.root}: {url}", flush=True)  # noqa: T201
-    uvicorn.Server(config).run([listening])
+    try:
+        uvicorn.Server(config).run([listening])
+    finally:
+        project.close()
     return 0
 
 

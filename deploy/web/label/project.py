@@ -48,6 +48,10 @@ class LabelProject:
         self._read: tuple[tuple[int, int, int], LabelFile] | None = None
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        """Look for nothing any more."""
+        self._queue.close()
+
     def overview(self) -> dict[str, Any]:
         """Keypoints, progress, what to label next and what is labelled, for the page.
 

@@ -11,6 +11,7 @@ from s3k_dist.errors import S3KError
 from s3k_dist.keypoints.detector import KeypointDetector
 
 LENGTH = 40
+CLOSE_S = 15.0  # a batch of frames takes a second
 CANDIDATES = 400  # frames that the model looks at; a few seconds at 128 px
 
 
@@ -33,6 +34,8 @@ class LabelQueue:
         self._wanted: int | None = None
         self._failed: int | None = None  # version whose list could not be made
         self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def frames(self, known: list[str], labelled: set[str]) -> list[str]:
         """Their names, first to label first.
@@ -55,14 +58,24 @@ class LabelQueue:
         """Version of the model whose doubts the list is of; None if it is evenly over the stream."""
         return self._version
 
+    def close(self) -> None:
+        """End what is under way: a process must not end in the middle of a model's arithmetic."""
+        self._closing.set()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(CLOSE_S)
+
     def _look(self, detector: KeypointDetector) -> None:
-        if self._wanted is None and detector.version != self._failed:
+        if self._wanted is None and not self._closing.is_set() and detector.version != self._failed:
             self._wanted = detector.version
-            threading.Thread(target=self._suggest, args=(detector,), name="label-queue", daemon=True).start()
+            self._thread = threading.Thread(target=self._suggest, args=(detector,), name="label-queue", daemon=True)
+            self._thread.start()
 
     def _suggest(self, detector: KeypointDetector) -> None:
         try:
-            found = [each.frame for each in suggest(self._folder, detector, LENGTH, CANDIDATES)]
+            suggested = suggest(self._folder, detector, LENGTH, CANDIDATES, wanted=lambda: not self._closing.is_set())
+            found = [each.frame for each in suggested]
         except S3KError:
             found = []  # all is labelled, or the frames are none that this model reads
         with self._lock:

@@ -64,7 +64,7 @@ async function open(frame) {
   desk.current = nextOpen() ?? desk.keypoints[0]?.name ?? null;
   show();
   showList();
-  stage.show(frame, found.views).catch(() => tell("failed", `An image of frame ${frame} did not arrive.`));
+  stage.show(frame, found.views).catch(() => mine === opening && tell("failed", `An image of frame ${frame} did not arrive.`));
   measure();
   const predicted = await api.predictions(frame).catch(() => ({ views: {} }));
   if (mine !== opening) return;

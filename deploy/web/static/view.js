@@ -34,7 +34,7 @@ export class View {
     this.canvas.addEventListener("pointerdown", (event) => this.#down(event));
     this.canvas.addEventListener("pointermove", (event) => this.#move(event));
     this.canvas.addEventListener("pointerup", (event) => this.#up(event));
-    this.canvas.addEventListener("pointercancel", () => (this.held = null));
+    this.canvas.addEventListener("pointercancel", () => this.#cancel());
     this.canvas.addEventListener("pointerenter", () => this.on.enter());
     this.canvas.addEventListener("pointerleave", () => this.#point(null));
     this.canvas.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -46,7 +46,9 @@ export class View {
     const image = new Image();
     image.src = address;
     this.image = null;
+    this.wanted = image;
     await image.decode();
+    if (this.wanted !== image) return; // another frame was opened meanwhile
     this.image = image;
     this.draw();
   }
@@ -166,8 +168,14 @@ export class View {
     if (held.grabbed && held.moved) this.on.drop();
     else if (!held.moved && !held.grabbed && held.button === 0) {
       const pixel = this.toPixel([event.offsetX, event.offsetY]);
-      if (this.contains(pixel)) this.on.place(pixel);
+      // Nobody can mean a place in an image that is not there yet.
+      if (this.image && this.contains(pixel)) this.on.place(pixel);
     }
+  }
+
+  #cancel() {
+    if (this.held?.grabbed && this.held.moved) this.on.drop();
+    this.held = null;
   }
 
   #wheel(event) {

@@ -108,8 +108,8 @@ def test_the_token_of_the_address_becomes_a_cookie(nobody: TestClient) -> None:
 def test_who_guesses_tokens_is_slowed_down_and_noted(nobody: TestClient, audit: Path) -> None:
     statuses = [nobody.post("/token", json={"token": f"guess {i}"}).status_code for i in range(WRONG_TOKENS + 2)]
     assert statuses == [403] * WRONG_TOKENS + [429] * 2
-    # Not even the right one, for a while.
-    assert nobody.post("/token", json={"token": SECRETS[Role.OPERATOR]}).status_code == 429
+    # A neighbour at the same address is not locked out.
+    assert nobody.post("/token", json={"token": SECRETS[Role.OPERATOR]}).status_code == 200
     entries = list(read_audit(audit))
     assert len(entries) == WRONG_TOKENS
     assert "guess" not in audit.read_text()
