@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 python := .venv/bin/python
 
-.PHONY: help run test faults check protos ready
+.PHONY: help run test faults check audit protos ready
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -18,15 +18,19 @@ test: ready ## all tests but those of `faults`; ARGS="-k stream" is passed on to
 faults: ready ## a real run whose parts are killed, stopped and damaged in turn; some minutes
 	@$(python) -m pytest -m faults $(ARGS)
 
-check: ready ## lint, format, types, import rules, generated code
+check: ready ## lint, format, types, import rules, security rules, generated code
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/bandit -q -c pyproject.toml -r s3k_dist actors learners deploy experiments benchmarks
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; PYTHON=$(python) scripts/protos.sh "$$fresh"; \
 	diff -r -x __pycache__ -x __init__.py "$$fresh/s3k_dist/v1" s3k_dist/v1 \
 	  || { echo "s3k_dist/v1 does not match protos/: run 'make protos'" >&2; exit 1; }; \
 	echo "s3k_dist/v1 matches protos/"
+
+audit: ready ## known vulnerabilities of the pinned packages; asks an index, so it is no part of `check`
+	@.venv/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
 protos: ready ## generate s3k_dist/v1 from protos/
 	@PYTHON=$(python) scripts/protos.sh

@@ -27,6 +27,7 @@ from actors.recording import (
 from actors.rollout import ActingPolicy, EpisodeOutcome, Rollout
 from actors.sim.expert import KnownCell
 from actors.track import Track, save_track
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.drift.monitor import DriftConfig
 from s3k_dist.drift.watch import CellWatch
 from s3k_dist.episodes import EpisodeChunk
@@ -52,6 +53,7 @@ class CollectorSpec:
         deadline_s: patience with the feature service for one frame.
         drift: how the cell watches its own frames.
         writer: how frames are written to the stream.
+        credentials: folder of the cell's certificate; None where the service is on this machine.
     """
 
     cell: CellSpec
@@ -62,6 +64,7 @@ class CollectorSpec:
     deadline_s: float = 5.0
     drift: DriftConfig = field(default_factory=DriftConfig)
     writer: WriterSettings = field(default_factory=WriterSettings)
+    credentials: Path | None = None
 
 
 @dataclass
@@ -135,7 +138,9 @@ class Collector:
         """
         if self._client is not None:
             self._client.close()
-        self._client = FeatureClient(address, deadline_s=self._spec.deadline_s)
+        self._client = FeatureClient(
+            address, deadline_s=self._spec.deadline_s, credentials=read_credentials(self._spec.credentials)
+        )
         self._client.wait_ready(wait_s)
         self._rollout = Rollout(
             self._cell, self._client, self._task(), self._writer, on_step=self._show, keep_track=self._take_track

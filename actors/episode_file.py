@@ -10,12 +10,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from s3k_dist.archives import require_modest
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import StorageError
 
 Episode = TypeVar("Episode")
 # What reading a torn or foreign .npz raises, from its index down to its arrays.
-DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    MemoryError,
+)
 
 
 def save_fields(path: Path, episode: Any) -> None:
@@ -37,6 +48,8 @@ def load_fields(path: Path, kind: type[Episode]) -> Episode:
     """
     try:
         # np.load would leave a file open that it opened and then could not read.
+        with path.open("rb") as opened:
+            require_modest(opened)
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             stored = {field.name: file[field.name] for field in fields(kind)}  # type: ignore[arg-type]
         for name, array in stored.items():

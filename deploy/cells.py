@@ -38,6 +38,7 @@ def collector_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> Coll
         deadline_s=config.service.deadline_s,
         drift=DriftConfig(config.drift.reference_frames, config.drift.hours_between_false_alarms),
         writer=writer_settings(config, folder),
+        credentials=credentials_of(config, cell),
     )
 
 
@@ -47,7 +48,9 @@ def cell_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> CellSpec:
         from deploy.physical_cell import PhysicalCellSpec
 
         waits = FleetRegister(folder.fleet).waits_path(cell.cell)
-        return PhysicalCellSpec(cell.cell, config.cells.image_px, cell.physical, waits)
+        return PhysicalCellSpec(
+            cell.cell, config.cells.image_px, cell.physical, waits, credentials_of(config, cell), folder.audit
+        )
     if cell.kind == "simulated":
         return replace(_simulated(config, cell), changes=config.cells.changes)
     from actors.physical.emulated_cell import EmulatedCellSpec
@@ -58,6 +61,11 @@ def cell_spec(config: RunConfig, folder: RunFolder, cell: CellFile) -> CellSpec:
     # are. No older frame than the gate would hold the robot for.
     rig = RigLimits(view_timeout_s=0.4, max_age_s=robot.limits.feature_age_s, pair_within_s=0.1)
     return EmulatedCellSpec(_simulated(config, cell), robot.limits, robot.step_s, rig=rig)
+
+
+def credentials_of(config: RunConfig, cell: CellFile) -> Path | None:
+    """Folder of the certificate that a cell shows: its own file's, or the one that its node has for all."""
+    return cell.credentials or config.credentials
 
 
 def _simulated(config: RunConfig, cell: CellFile) -> CableCellSpec:

@@ -113,7 +113,7 @@ def check_writable(folder: Path) -> Check:
 
 def check_shared_memory() -> Check:
     """Ray keeps its objects in /dev/shm, and on the slower disk where that is small."""
-    shm = Path("/dev/shm")
+    shm = Path("/dev/shm")  # nosec B108  # only its size is looked at
     if not shm.is_dir():
         return Check("shared memory", None, "no /dev/shm", "Ray will use the disk, which is slower")
     size_gib = shutil.disk_usage(shm).total / 2**30

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from deploy.commands.access import add_access
 from deploy.commands.calibrate import add_calibrate
 from deploy.commands.cameras import add_cameras
+from deploy.commands.certs import add_certs
 from deploy.commands.datasets import add_exchange, add_simulate
 from deploy.commands.demos import add_demos
 from deploy.commands.fleet import add_fleet
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     # In the order of the help.
     for add in (
         *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_web, add_parts, add_tune),
-        *(add_serve, add_exchange, add_cameras, add_calibrate, add_robot, add_access),
+        *(add_serve, add_exchange, add_cameras, add_calibrate, add_robot, add_certs, add_access),
     ):
         add(commands)
     return parser

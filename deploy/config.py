@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from actors.insertion import InsertionConfig, LevelName
 from actors.sim.scene_change import SceneChange
@@ -16,8 +16,9 @@ from learners.ddpg.exploration import NoiseKind
 from learners.ddpg.schedule import Schedule, check_schedule
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.vae.config import VaeConfig
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.atomic import write_atomic
-from s3k_dist.errors import ConfigError
+from s3k_dist.errors import AccessError, ConfigError
 
 CONFIG_NAME = "config.yaml"
 
@@ -91,7 +92,7 @@ class ServiceConfig(Section):
     Attributes:
         replicas: processes that answer; cells ask them in turn.
         address: where it listens, further replicas at the ports after it; port 0 takes free ones. Host 0.0.0.0 listens
-            on the machine's network.
+            on the machine's network, for those with certificates (``credentials``).
         max_batch_frames: frames that one pass of the network takes.
         max_queue_frames: frames that may wait.
         deadline_s: a cell's patience for one frame.
@@ -235,7 +236,7 @@ class ControlConfig(Section):
 
     Attributes:
         port: of the page; none by default, 0 takes a free one.
-        address: to serve it at; only this machine by default.
+        address: to serve it at; only this machine by default, any other over HTTPS (``credentials``).
     """
 
     port: int | None = Field(None, ge=0, le=65535)
@@ -281,10 +282,15 @@ class RunConfig(Section):
     """Everything a run depends on. The same preset and seed give the same data sets.
 
     ``vae`` is used where ``task.observation`` is vae; its ``latent_size`` is then ``task.embedding_size``.
+
+    Attributes:
+        credentials: folder of ca.pem, cert.pem and key.pem, on every node its own (docs/security.md). Needed as soon as
+            the service or the control page is reached from beyond one machine; cells then show them, too.
     """
 
     preset: str = "laptop"
     seed: int = Field(0, ge=0)
+    credentials: Path | None = None
     cells: CellsConfig = CellsConfig()
     recording: RecordingConfig = RecordingConfig()
     stream: StreamConfig = StreamConfig()
@@ -298,6 +304,21 @@ class RunConfig(Section):
     control: ControlConfig = ControlConfig()
     placement: PlacementConfig = PlacementConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("credentials")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _not_in_the_open(self) -> Self:
+        pages = () if self.control.port is None else (("the control page", f"{self.control.address}:0"),)
+        for what, address in (("the feature service", self.service.address), *pages):
+            try:
+                require_credentials(what, address, self.credentials)
+            except AccessError as error:
+                raise ValueError(f"{error}; --set credentials=DIR names it") from None
+        return self
 
 
 def presets() -> list[str]:

@@ -9,6 +9,7 @@ from deploy.run_folder import RunFolder
 from learners.keypoint.batches import LabelledFrames
 from learners.keypoint.data import labelled_frames, with_truth
 from learners.keypoint.learner import KeypointLearner
+from s3k_dist.access.audit import AuditLog
 from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.keypoints.network import NetworkConfig
 from s3k_dist.labels.store import Label, LabelFile, Split, load_labels
@@ -38,7 +39,7 @@ def build_learner(config: RunConfig, folder: RunFolder) -> KeypointLearner:
             training,
             held_out,
             reader,
-            WeightsRegistry(folder.models),
+            WeightsRegistry(folder.models, AuditLog(folder.audit), "keypoint-learner"),
             seed=config.seed,
             new_labels=followed.changed,
         )

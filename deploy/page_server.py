@@ -10,11 +10,13 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from pathlib import Path
 from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import S3KError, ServiceError
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -46,9 +48,11 @@ class PageServer:
         address: to listen at.
         port: 0 takes a free one.
         token: who has it may look and act; a new one if None.
+        credentials: folder of the certificate that the page is served with, over HTTPS; needed beyond this machine.
 
     Raises:
         ServiceError: the port is in use, or the address is not this machine's.
+        AccessError: an address beyond this machine and no credentials, or such as cannot be used.
     """
 
     def __init__(
@@ -59,16 +63,29 @@ class PageServer:
         address: str = "127.0.0.1",
         port: int = 0,
         token: str | None = None,
+        credentials: Path | None = None,
     ) -> None:
+        require_credentials(f"the {name} page", f"{address}:{port}", credentials)
         self.token = token or secrets.token_urlsafe(16)
         self._address = address
-        made = type("Handler", (handler,), {**given, "token": self.token, "address": address})
+        self._scheme = "http" if credentials is None else "https"
+        made = type("Handler", (handler,), {**given, "token": self.token, "address": address, "scheme": self._scheme})
         try:
             self._server = _Server((address, port), made)
         except OSError as error:
             raise ServiceError(
                 f"cannot serve the {name} page at {address}:{port}: {error.strerror or error}; choose another port"
             ) from error
+        if credentials is not None:
+            from s3k_dist.access.credentials import Credentials
+            from s3k_dist.access.https import serve_https
+
+            try:
+                # Browsers have no certificates of their own: who may look is what the token is for.
+                serve_https(self._server, Credentials(credentials), asks=False)
+            except S3KError:
+                self._server.server_close()
+                raise
         # Short, since stopping waits for it.
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name=f"{name}-page", daemon=True
@@ -83,7 +100,7 @@ class PageServer:
     def url(self) -> str:
         """Of the page, with the token."""
         host = socket.gethostname() if self._address in EVERYWHERE else self._address
-        return f"http://{host}:{self.port}/?token={self.token}"
+        return f"{self._scheme}://{host}:{self.port}/?token={self.token}"
 
     def start(self) -> None:
         """Serve from now on."""
@@ -111,6 +128,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     token: str
     address: str
+    scheme = "http"
     protocol_version = "HTTP/1.1"
     timeout = SOCKET_S
 
@@ -124,7 +142,7 @@ class PageHandler(BaseHTTPRequestHandler):
         # A server at the loopback address is asked by that name; any other is a name somebody has bent to point here.
         if self.address in LOOPBACK and host.rpartition(":")[0] not in LOOPBACK:
             self.refuse(403, f"this page is not at {host!r}")
-        elif origin is not None and origin != f"http://{host}":
+        elif origin is not None and origin != f"{self.scheme}://{host}":
             self.refuse(403, f"a page of {origin!r} may not use this one")
         elif not secrets.compare_digest(query.get("token", "").encode(), self.token.encode()):
             self.refuse(403, "the token is missing or wrong: open the address as it was printed")

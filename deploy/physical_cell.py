@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from deploy.fleet.cell_file import PhysicalSection, ResetSection
 from deploy.rig_file import calibrated_cameras, open_rig, read_rig_file
 from deploy.robot_file import read_robot_file
+from s3k_dist.access.reach import is_local, read_credentials
 from s3k_dist.atomic import write_atomic
 from s3k_dist.errors import CellError, ConfigError
 from s3k_dist.folders import make_folder
@@ -35,12 +36,16 @@ class PhysicalCellSpec:
         image_px: side of its square images.
         section: of its file.
         waits: file that is there while it waits for a person; whoever takes it away says that the scene is set up.
+        credentials: folder of its certificate, for a robot that is served beyond this machine.
+        audit: where it goes what a robot is asked that is served for this cell; None leaves it to the robot's command.
     """
 
     cell_id: str
     image_px: int
     section: PhysicalSection
     waits: Path
+    credentials: Path | None = None
+    audit: Path | None = None
 
     def make(self) -> "PhysicalCell":
         """The cell, with its cameras open and its robot answering.
@@ -49,6 +54,7 @@ class PhysicalCellSpec:
             ConfigError: a file is missing or does not fit.
             CameraError: a camera is not there.
             RobotError, CellError: the robot does not answer.
+            AccessError: it is beyond this machine, and there are no credentials for it.
         """
         from actors.physical.calibrated import CalibratedRig
         from actors.physical.cell import PhysicalCell
@@ -63,7 +69,8 @@ class PhysicalCellSpec:
         cameras = calibrated_cameras(rig)
         process = self._served_robot()
         address = process.address if process is not None else self.section.robot
-        robot = RobotClient(address)
+        # A robot beside its cell is served to this machine alone, and asks for nothing.
+        robot = RobotClient(address, credentials=None if is_local(address) else read_credentials(self.credentials))
         opened = None
 
         def end() -> None:
@@ -94,9 +101,10 @@ class PhysicalCellSpec:
         read_robot_file(file)  # what is wrong with it is said better here than by a process that ends
         from actors.robots.process import RobotProcess
 
+        audit = () if self.audit is None else ("--audit", str(self.audit))
         return RobotProcess(
             [sys.executable, "-m", "deploy.cli", "robot", "serve", str(file), "--address", ROBOT_ADDRESS,
-             "--ends-with-input"]
+             "--ends-with-input", *audit]
         )  # fmt: skip
 
 

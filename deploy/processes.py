@@ -25,6 +25,7 @@ from deploy.run_folder import RunFolder
 from learners.ddpg.networks import ActorShape
 from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.frames import MultiViewFrame
@@ -34,7 +35,7 @@ from s3k_dist.weights import WeightsRegistry
 if TYPE_CHECKING:
     from deploy.policy import PolicyProgress
 
-EVERYWHERE = "0.0.0.0"  # listens so only where the configuration says it
+EVERYWHERE = "0.0.0.0"  # nosec B104  # compared with: it listens so only where the configuration says it
 # The service gets nearly a whole core when it needs one; the others share what is left about as 4 : 2 : 1.
 NICENESS = {"service": 0, "cell": 10, "policy": 13, "keypoints": 16}
 
@@ -85,7 +86,7 @@ class CellProcess:
         """Let a person take over from a page; returns its address. Asked again, it goes on as it is."""
         if self._page is None:
             desk = ControlDesk(records=False)
-            self._page = ControlServer(desk, config.address, config.port or 0, token)
+            self._page = ControlServer(desk, config.address, config.port or 0, token, self._spec.credentials)
             self._page.start()
             self._collector.place_desk(desk)
         return self._page.url
@@ -136,6 +137,7 @@ class ServiceProcess:
                 metrics_port=config.service.metrics_port,
                 trials=Trials.of(registry),
                 encoder=encoder_source(WeightsRegistry(folder.encoder(kind))) if kind in ENCODER_KINDS else None,
+                credentials=read_credentials(config.credentials),
             )
         )
         self._listens = False

@@ -91,6 +91,11 @@ class RunFolder:
         return self.root / "drift.jsonl"
 
     @property
+    def audit(self) -> Path:
+        """Who promoted and rolled back what, and what its physical robots were asked (``s3k audit --file``)."""
+        return self.root / "audit.jsonl"
+
+    @property
     def summary(self) -> Path:
         """What came out."""
         return self.root / "summary.json"

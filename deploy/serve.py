@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from deploy.run_folder import RunFolder
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
 from s3k_dist.features.detector import Trials
@@ -14,7 +15,13 @@ from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.weights import WeightsRegistry
 
 
-def serve(root: Path, address: str, metrics_port: int | None, encoders: Path | None = None) -> int:
+def serve(
+    root: Path,
+    address: str,
+    metrics_port: int | None,
+    encoders: Path | None = None,
+    credentials: Path | None = None,
+) -> int:
     """Serve the promoted model of a run, and each that is promoted later, until SIGINT or SIGTERM.
 
     Args:
@@ -22,10 +29,12 @@ def serve(root: Path, address: str, metrics_port: int | None, encoders: Path | N
         address: where to listen.
         metrics_port: of the Prometheus metrics; None serves none.
         encoders: registry of the encoder whose embeddings go with the keypoints; None for keypoints alone.
+        credentials: folder of its certificate; needed beyond this machine.
 
     Raises:
         StorageError: the run has no promoted model, or ``encoders`` no promoted encoder.
         ServiceError: the port is in use.
+        AccessError: an address beyond this machine, and no credentials.
     """
     folder = RunFolder(root.absolute())
     folder.require_model()
@@ -43,6 +52,7 @@ def serve(root: Path, address: str, metrics_port: int | None, encoders: Path | N
         metrics_port=metrics_port,
         encoder=encoder,
         trials=Trials.of(registry),
+        credentials=read_credentials(credentials),
     )
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

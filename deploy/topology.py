@@ -13,6 +13,7 @@ from deploy.cells import collector_spec, configured_cells
 from deploy.config import ProcessPlacement, RunConfig
 from deploy.fleet.cell_file import CellFile
 from deploy.processes import CellProcess, KeypointProcess, PolicyProcess, ServiceProcess
+from deploy.ray_access import secure_ray
 from deploy.run_folder import RunFolder
 from s3k_dist.errors import DeadlineError, S3KError
 
@@ -57,6 +58,7 @@ class Topology:
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         # Waiting OpenMP threads that spin would take the core from whoever computes.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        secure_ray()
         ray.init(
             address=os.environ.get("RAY_ADDRESS") or "local",
             include_dashboard=False,

@@ -6,6 +6,7 @@ the registry does, on a file system that all nodes see. The first one keeps the 
 
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
 from deploy.live_view import LiveView
+from deploy.ray_access import secure_ray
 from deploy.train_keypoints import (
     LOCK_NAME,
     LOCK_TIMEOUT_S,
@@ -189,6 +191,10 @@ def _cluster() -> Iterator[None]:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # Ray spells it so
     # Ray gives workers a minute to start, which is too little for a machine that does something else besides.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", f"{START_S}")
+    secure_ray()
+    if not os.environ.get("RAY_ADDRESS") and sys.platform == "linux":
+        # Workers of one machine meet on loopback; gloo would offer itself to the machine's network.
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     ray.init(
         address=os.environ.get("RAY_ADDRESS") or "local",
         include_dashboard=False,

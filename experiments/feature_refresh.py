@@ -28,6 +28,7 @@ from actors.track import save_track
 from deploy.config import PolicyConfig, RunConfig
 from deploy.in_place import LearnsInPlace
 from deploy.policy import algorithm_config
+from deploy.ray_access import secure_ray
 from deploy.refresh import FeatureRefresher
 from experiments.machine import machine
 from experiments.pages import SERIES, axes, save, table
@@ -284,6 +285,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/experiments/feature_refresh"))
     options = parser.parse_args()
     make_folder(options.out)
+    secure_ray()
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     for name in [] if options.page else options.curve or names:
         path = options.out / f"{name}.json"

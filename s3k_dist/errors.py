@@ -26,6 +26,7 @@ S3KError
 ├── ProcessHangsError    a process of a run does not answer in time (deploy.topology)
 ├── ReplayAwayError      the policy learner does not answer the keypoint learner (deploy.refresh)
 ├── AccessError          credentials that are missing, damaged, out of date, or not enough for what is asked
+│   └── TooOftenError    a peer has called more often than it may (s3k_dist.access.guard)
 ├── EpisodeChunkError    steps of an episode that say something impossible (s3k_dist.episodes)
 ├── MalformedError       a message to a page's server that says nothing it could act on (deploy.page_server)
 ├── ControlRefusedError  a person's command or decision that cannot be taken now (deploy.control)

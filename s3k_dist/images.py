@@ -11,6 +11,9 @@ from s3k_dist.errors import FrameError
 DECODE_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 JPEG_FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the others are tables
+JPEG_SCAN = b"\xff\xda"
+MOST_CHUNKS, MOST_SCANS = 100_000, 64
+MOST_PIXELS = 24_000_000  # of one image; the largest cameras that see a bench have 20 million
 JPEG_QUALITY = 92  # for slow networks; the stream is lossless by default
 
 
@@ -39,6 +42,8 @@ def decode_image(data: bytes, encoding: Encoding, width_px: int, height_px: int)
     Raises:
         FrameError: the bytes are damaged or hold an image of another size.
     """
+    if width_px * height_px > MOST_PIXELS:
+        raise FrameError(f"image is {width_px} x {height_px} px; at most {MOST_PIXELS} pixels are taken")
     if encoding is Encoding.RAW:
         expected = height_px * width_px * 3
         if len(data) != expected:
@@ -58,15 +63,30 @@ def decode_image(data: bytes, encoding: Encoding, width_px: int, height_px: int)
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the header claims, pixels; None if it is no PNG header."""
+    """Width and height that the header claims, pixels; None if it is no PNG header, or a chunk is longer than the file.
+
+    OpenCV takes memory for a chunk, up to 4 GB, before it looks whether the file has as much.
+    """
     if len(data) < 24 or not data.startswith(PNG_MAGIC) or data[12:16] != b"IHDR":
+        return None
+    at = len(PNG_MAGIC)
+    for _ in range(MOST_CHUNKS):
+        if at + 12 > len(data):
+            break
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if at > len(data):
+            return None
+    else:
         return None
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the header claims, pixels; None if no frame header follows the start of the image."""
-    at = 2 if data.startswith(JPEG_MAGIC) else len(data)
+    """Width and height that the header claims, pixels; None if no frame header follows the start of the image.
+
+    A progressive image is drawn over and over by its scans, some bytes each: too many of them are no image either.
+    """
+    at = 2 if data.startswith(JPEG_MAGIC) and data.count(JPEG_SCAN) <= MOST_SCANS else len(data)
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if marker in JPEG_FRAME_MARKERS:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from s3k_dist.access.audit import AuditLog
 from s3k_dist.atomic import sync_folder, write_atomic
 from s3k_dist.errors import StorageError
 from s3k_dist.file_lock import file_lock
@@ -73,10 +74,17 @@ class WeightsRegistry:
 
     Any number of processes may read, publish and promote at the same time. All methods raise StorageError, in one line,
     for a version that is missing or damaged, and for a folder that cannot be written.
+
+    Args:
+        root: the folder.
+        audit: where promotions, roll-backs, trials and rejections are noted, beside this folder's own history.
+        who: decides, as the audit log names them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, audit: AuditLog | None = None, who: str = "") -> None:
         self.root = Path(root)
+        self._audit = audit
+        self._who = who
 
     def publish(self, tensors: "dict[str, Tensor]", manifest: ModelManifest) -> int:
         """Store ``tensors`` as the next version, without promoting it.
@@ -124,6 +132,7 @@ class WeightsRegistry:
                     f"version {version} cannot be tried in {self.root}: version {pointer.canary.version} is on trial"
                 )
             canary = Canary(version=version, share=share, since_ns=time.time_ns())
+            self._note("trial", version=version, share=share)
             self._write_pointer(pointer.model_copy(update={"canary": canary}))
 
     def reject(self, version: int, reason: str) -> None:
@@ -137,11 +146,12 @@ class WeightsRegistry:
             # Before the trial ends: a crash in between leaves a trial that is decided once more.
             if not path.exists():
                 rejection = Rejection(reason=reason, at_ns=time.time_ns())
+                self._note("reject", version=version, reason=reason)
                 write_atomic(path, rejection.model_dump_json(indent=1).encode())
             if pointer.canary is not None and pointer.canary.version == version:
                 self._write_pointer(pointer.model_copy(update={"canary": None}))
 
-    def promote(self, version: int, before: dict[str, float] | None = None) -> None:
+    def promote(self, version: int, before: dict[str, float] | None = None, reason: str = "") -> None:
         """Let ``version`` serve, and end its trial if it is on one.
 
         Its weights are verified first; promoting what already serves changes nothing.
@@ -149,6 +159,7 @@ class WeightsRegistry:
         Args:
             version: of the weights.
             before: kept with the promotion: how the version that served until now did, by metric name.
+            reason: kept with it, too.
         """
         self._require_version(version)
         with file_lock(self.root / LOCK_NAME, LOCK_TIMEOUT_S):
@@ -157,7 +168,10 @@ class WeightsRegistry:
             if pointer.current == version:
                 return
             previous = pointer.previous if pointer.current is None else (*pointer.previous, pointer.current)
-            event = PromotionEvent(action="promoted", version=version, at_ns=time.time_ns(), before=before or {})
+            event = PromotionEvent(
+                action="promoted", version=version, at_ns=time.time_ns(), reason=reason, before=before or {}
+            )
+            self._note("promote", version=version, instead_of=pointer.current, reason=reason)
             self._write_pointer(pointer.moved(event, previous))
 
     def roll_back(self, reason: str = "", withdraw: int | None = None) -> int:
@@ -183,6 +197,7 @@ class WeightsRegistry:
             at = self._newest_whole(pointer.previous)
             version = pointer.previous[at]
             event = PromotionEvent(action="rolled back", version=version, at_ns=time.time_ns(), reason=reason)
+            self._note("roll_back", version=version, instead_of=pointer.current, reason=reason)
             self._write_pointer(pointer.moved(event, pointer.previous[:at]))
             return version
 
@@ -274,6 +289,11 @@ class WeightsRegistry:
 
     def _write_pointer(self, pointer: Pointer) -> None:
         write_atomic(self.root / POINTER_NAME, pointer.model_dump_json(indent=1).encode())
+
+    def _note(self, action: str, **facts: Any) -> None:
+        # Before it is done: what cannot be noted is not done.
+        if self._audit is not None:
+            self._audit.write(self._who, f"model.{action}", registry=str(self.root), **facts)
 
     def _require_version(self, version: int) -> None:
         if version not in self.versions():

@@ -13,7 +13,7 @@ class PromotionEvent(BaseModel):
         action: "promoted", or "rolled back" to an earlier version.
         version: what serves from then on.
         at_ns: host time, nanoseconds since the Unix epoch.
-        reason: of a roll-back.
+        reason: of a roll-back, or of a promotion that a person decided.
         before: of a promotion: how the version before did while it served, by metric name; empty if nobody knew.
     """
 

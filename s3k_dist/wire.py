@@ -8,13 +8,16 @@ from collections.abc import Sized
 
 import numpy as np
 
+from s3k_dist.episodes import MAX_ID_LENGTH
 from s3k_dist.errors import FrameError, GeometryError
 from s3k_dist.features.types import Embedding, FrameFeatures
 from s3k_dist.frames import MultiViewFrame, View
 from s3k_dist.geometry.camera import NO_DISTORTION, Camera
-from s3k_dist.images import Encoding, decode_image, encode_image
+from s3k_dist.images import MOST_PIXELS, Encoding, decode_image, encode_image
 from s3k_dist.v1 import features_pb2, frame_pb2
 
+# A few compressed bytes may claim a giant image: nothing is decoded before what is claimed has been added up.
+MOST_VIEWS, MOST_FRAME_PIXELS = 64, 2 * MOST_PIXELS
 _ENCODINGS = {
     Encoding.RAW: frame_pb2.Image.ENCODING_RAW_RGB8,
     Encoding.JPEG: frame_pb2.Image.ENCODING_JPEG,
@@ -47,9 +50,17 @@ def frame_from_proto(message: frame_pb2.Frame) -> MultiViewFrame:
         FrameError: no views, a repeated camera, a camera without a pose, arrays of the wrong length, an unspecified
             encoding, a damaged image or one of another size than its camera says.
     """
+    if len(message.cell_id) > MAX_ID_LENGTH:
+        raise FrameError(f"frame {message.sequence}: cell_id has {len(message.cell_id)} characters, expected 1 to 256")
     where = f"frame {message.cell_id}/{message.sequence:08d}"
     if not message.cell_id:
         raise FrameError(f"{where} has no cell_id")
+    pixels = sum(view.camera.width_px * view.camera.height_px for view in message.views)
+    if len(message.views) > MOST_VIEWS or pixels > MOST_FRAME_PIXELS:
+        raise FrameError(
+            f"{where} has {len(message.views)} views of {pixels} pixels, at most {MOST_VIEWS} views of "
+            f"{MOST_FRAME_PIXELS} pixels together are taken"
+        )
     views = tuple(_view_from_proto(view, where) for view in message.views)
     return MultiViewFrame(message.cell_id, message.sequence, message.captured_at_ns, views)
 
@@ -152,6 +163,8 @@ def _camera_to_proto(camera: Camera) -> frame_pb2.Camera:
 
 
 def _camera_from_proto(message: frame_pb2.Camera, frame: str) -> Camera:
+    if max(len(message.name), len(message.calibration)) > MAX_ID_LENGTH:
+        raise FrameError(f"{frame}: a camera has a name or a calibration of more than 256 characters")
     where = f"{frame}: camera {message.name!r}"
     if not message.name:
         raise FrameError(f"{where} has no name")

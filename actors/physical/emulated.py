@@ -19,7 +19,7 @@ import numpy as np
 from s3k_dist.errors import ConfigError, FrameError
 
 VARIABLE = "PYLON_CAMEMU"
-IN_MEMORY = Path("/dev/shm")
+IN_MEMORY = Path("/dev/shm")  # nosec B108  # a folder that tempfile makes names in, for this user alone
 MOST = 256
 
 

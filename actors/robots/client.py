@@ -11,17 +11,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 import numpy as np
 
 from actors.safety.gate import Mode
-from s3k_dist.errors import DeadlineError, RobotError, SafetyError, ServiceUnavailableError
+from s3k_dist.access.doors import open_channel, refused_handshake
+from s3k_dist.access.identity import Part
+from s3k_dist.errors import AccessError, DeadlineError, RobotError, SafetyError, ServiceUnavailableError
 from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
+
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
 
 Answer = TypeVar("Answer")
 
+RECONNECT = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500))
 LOOK_S, AGAIN_S = 0.01, 0.2
 GRIP_S = 15.0  # fingers travel for seconds
 WATCH_S = 10.0  # then the state is asked for anew: a connection may die without a word
@@ -67,17 +73,26 @@ class RobotClient:
         address: host and port of its driver.
         deadline_s: for a call, but for homing and gripping.
         state_age_s: a state older than this is no state.
+        credentials: to show to, and to know, a robot beyond this machine.
+
+    Raises:
+        AccessError: an address beyond this machine, and no credentials.
     """
 
-    def __init__(self, address: str, deadline_s: float = 1.0, state_age_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        address: str,
+        deadline_s: float = 1.0,
+        state_age_s: float = 0.5,
+        credentials: "Credentials | None" = None,
+    ) -> None:
         self.address = address
         self._deadline_s = deadline_s
         self._state_age_s = state_age_s
-        self._channel = grpc.insecure_channel(
-            address, options=[("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500)]
-        )
+        self._channel = open_channel(address, Part.ROBOT, credentials, RECONNECT)
         self._stub = robot_pb2_grpc.RobotDriverStub(self._channel)
         self._newest: tuple[float, RobotState] | None = None
+        self._refused: Exception | None = None
         self._closing = threading.Event()
         self._watching: Any = None
         self._thread = threading.Thread(target=self._watch, name="robot-state", daemon=True)
@@ -106,11 +121,14 @@ class RobotClient:
 
         Raises:
             ServiceUnavailableError: it did not within ``timeout_s`` seconds.
+            AccessError: it says it to others alone.
         """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self._newest is not None and time.monotonic() - self._newest[0] < self._state_age_s:
                 return self._newest[1]
+            if self._refused is not None:
+                raise self._refused
             time.sleep(LOOK_S)
         raise ServiceUnavailableError(f"no robot at {self.address} within {timeout_s:.1f} s")
 
@@ -172,6 +190,7 @@ class RobotClient:
             except grpc.RpcError as error:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     continue
+                self._refused = self._explained(error) if error.code() is grpc.StatusCode.PERMISSION_DENIED else None
             except ValueError:  # the channel is closed
                 return
             self._closing.wait(AGAIN_S)  # `state` says how long nothing was heard
@@ -189,8 +208,11 @@ class RobotClient:
         match error.code():
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.FAILED_PRECONDITION:
                 return SafetyError(details)
+            case grpc.StatusCode.PERMISSION_DENIED | grpc.StatusCode.UNAUTHENTICATED:
+                return AccessError(f"the robot at {self.address}: {details}")
             case grpc.StatusCode.UNAVAILABLE:
-                return ServiceUnavailableError(f"no robot at {self.address}: {details}")
+                why = refused_handshake(details)
+                return ServiceUnavailableError(f"no robot at {self.address}: {why.removeprefix('; ') or details}")
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return DeadlineError(f"no answer from the robot at {self.address} in time")
             case _:

@@ -4,19 +4,31 @@ server = RobotServer(GatedRobot(driver, limits), "127.0.0.1:50061")
 server.start()
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from actors.robots.gated import GatedRobot, GatedState
+from actors.robots.record import RobotRecord
 from actors.safety.gate import Mode
-from s3k_dist.errors import RobotError, S3KError, SafetyError, ServiceError
+from s3k_dist.access.doors import GUARDED_OPTIONS, add_port
+from s3k_dist.access.reach import require_credentials
+from s3k_dist.errors import RobotError, S3KError, SafetyError, StorageError
 from s3k_dist.v1 import robot_pb2, robot_pb2_grpc
 
+if TYPE_CHECKING:
+    from s3k_dist.access.audit import AuditLog
+    from s3k_dist.access.credentials import Credentials
+
+MAX_MESSAGE_BYTES = 64 * 1024  # a command is a hundred bytes
+LONGEST_REASON = 200  # characters
+UNRECORDED = "what cannot be recorded is not done, but a stop always is"
 CALLERS, WATCHERS = 16, 8  # a thread is always left for who wants to stop the robot
 WATCH_S = 1.0
 LONGEST_HOMING_S = 60.0
@@ -35,21 +47,48 @@ class RobotServer:
         robot: behind its gate.
         address: host and port; port 0 takes a free one.
         beside: adds further services at the same address.
+        credentials: of the robot: its own cell and operators may call, nobody else; None serves this machine alone.
+        audit: where it goes what was asked, and by whom.
+
+    Raises:
+        AccessError: an address beyond this machine, and no credentials.
+        ServiceError: the port is in use.
     """
 
-    def __init__(self, robot: GatedRobot, address: str, beside: Sequence[Callable[[grpc.Server], None]] = ()) -> None:
+    def __init__(
+        self,
+        robot: GatedRobot,
+        address: str,
+        beside: Sequence[Callable[[grpc.Server], None]] = (),
+        *,
+        credentials: "Credentials | None" = None,
+        audit: "AuditLog | None" = None,
+    ) -> None:
+        require_credentials("a robot", address, credentials)
         self._robot = robot
-        self._server = grpc.server(ThreadPoolExecutor(CALLERS), options=[("grpc.so_reuseport", 0)])
-        robot_pb2_grpc.add_RobotDriverServicer_to_server(_Servicer(robot), self._server)
+        guard = None
+        interceptors: list[grpc.ServerInterceptor] = []
+        if credentials is not None:
+            from s3k_dist.access.guard import Guard
+            from s3k_dist.access.interception import GuardedCalls
+
+            guard = Guard(credentials, audit=audit)
+            interceptors.append(GuardedCalls(guard))
+        options = [
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            *(GUARDED_OPTIONS if guard is not None else ()),
+        ]
+        self._server = grpc.server(ThreadPoolExecutor(CALLERS), interceptors=interceptors, options=options)
+        self._record = RobotRecord(audit, robot.driver.name)
+        servicer = _Servicer(robot, self._record, _local if guard is None else guard.who)
+        robot_pb2_grpc.add_RobotDriverServicer_to_server(servicer, self._server)
         for add in beside:
             add(self._server)
         healthy = health.HealthServicer()
         healthy.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(healthy, self._server)
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ServiceError(f"cannot listen at {address}: {' '.join(str(error).split())}") from error
+        port = add_port(self._server, "a robot", address, credentials)
         self.address = f"{address.rpartition(':')[0]}:{port}"
 
     def start(self) -> None:
@@ -60,11 +99,14 @@ class RobotServer:
         """Answer no more, bring the robot to rest, and let its driver go."""
         self._server.stop(grace_s).wait(2 * grace_s)
         self._robot.close()
+        self._record.close()
 
 
 class _Servicer(robot_pb2_grpc.RobotDriverServicer):
-    def __init__(self, robot: GatedRobot) -> None:
+    def __init__(self, robot: GatedRobot, record: RobotRecord, who: Callable[[grpc.ServicerContext], str]) -> None:
         self._robot = robot
+        self._record = record
+        self._who = who
         self._watchers = threading.BoundedSemaphore(WATCHERS)
         self._homing = threading.Lock()
 
@@ -86,6 +128,7 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
         if not self._watchers.acquire(blocking=False):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{WATCHERS} watch this robot already")
         try:
+            self._record.watches(self._who(context))
             sequence = -1
             while context.is_active() and (state := self._robot.after(sequence, WATCH_S)) is not None:
                 sequence = state.sequence
@@ -97,9 +140,13 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
         self, request: robot_pb2.CommandRequest, context: grpc.ServicerContext
     ) -> robot_pb2.CommandResponse:
         try:
-            state = self._robot.command(np.array(request.twist), request.feature_age_s, request.uncertainty_m)
+            twist = np.array(request.twist)
+            self._record.twist(self._who(context), twist)
+            state = self._robot.command(twist, request.feature_age_s, request.uncertainty_m)
         except SafetyError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except StorageError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{error}; {UNRECORDED}")
         return robot_pb2.CommandResponse(mode=MODES[state.mode], reason=state.reason)
 
     def Home(self, request: robot_pb2.HomeRequest, context: grpc.ServicerContext) -> robot_pb2.HomeResponse:  # noqa: N802
@@ -107,8 +154,9 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
         if not self._homing.acquire(blocking=False):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the robot is on its way home already")
         try:
+            self._record.asked(self._who(context), "home")
             state = self._robot.home(LONGEST_HOMING_S if left_s is None else min(left_s, LONGEST_HOMING_S))
-        except SafetyError as error:
+        except (SafetyError, StorageError) as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         finally:
             self._homing.release()
@@ -118,22 +166,31 @@ class _Servicer(robot_pb2_grpc.RobotDriverServicer):
         if self._robot.state.mode in (Mode.STOPPED, Mode.EMERGENCY):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"not gripping: {self._robot.state.reason}")
         try:
+            if not (math.isfinite(request.opening_m) and math.isfinite(request.force_n)):
+                raise RobotError(f"expected a finite opening and force, got {request.opening_m}, {request.force_n}")
+            who = self._who(context)
+            self._record.asked(who, "grip", opening_m=request.opening_m, force_n=request.force_n)
             return robot_pb2.GripResponse(opening_m=self._robot.driver.grip(request.opening_m, request.force_n))
-        except RobotError as error:
+        except (RobotError, StorageError) as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
     def Stop(self, request: robot_pb2.StopRequest, context: grpc.ServicerContext) -> robot_pb2.StopResponse:  # noqa: N802
-        self._robot.stop(request.reason or "asked to", emergency=request.emergency)
+        reason = request.reason[:LONGEST_REASON] or "asked to"
+        self._robot.stop(reason, emergency=request.emergency)
+        self._record.done(self._who(context), "stop", emergency=request.emergency, reason=reason)
         mode = robot_pb2.GATE_MODE_EMERGENCY if request.emergency else robot_pb2.GATE_MODE_STOPPED
         return robot_pb2.StopResponse(mode=mode)
 
     def Resume(self, request: robot_pb2.ResumeRequest, context: grpc.ServicerContext) -> robot_pb2.ResumeResponse:  # noqa: N802
+        who = self._who(context)
         try:
+            self._record.asked(who, "resume")
             resumed = self._robot.resume()
         except S3KError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         if not resumed:
             reason = self._robot.state.reason
+            self._record.done(who, "resume.refused", reason=reason)
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"a person takes this back at the robot: {reason}")
         return robot_pb2.ResumeResponse(mode=robot_pb2.GATE_MODE_HOLDING)
 
@@ -151,3 +208,8 @@ def _state(state: GatedState) -> robot_pb2.RobotState:
         mode=MODES[state.mode],
         reason=state.reason,
     )
+
+
+def _local(_: grpc.ServicerContext) -> str:
+    """Whoever is on this machine."""
+    return "local"

@@ -1,11 +1,19 @@
 """A simulated robot's world over gRPC: served beside the robot, asked by whoever draws it."""
 
+from typing import TYPE_CHECKING
+
 import grpc
 import numpy as np
 
+from actors.robots.client import RECONNECT
 from actors.robots.simulated import SimulatedRobot, Snapshot
+from s3k_dist.access.doors import open_channel
+from s3k_dist.access.identity import Part
 from s3k_dist.errors import CellError, RobotError
 from s3k_dist.v1 import simulator_pb2, simulator_pb2_grpc
+
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
 
 ARRANGE_S = 5.0
 MAX_SEED = 2**64
@@ -45,14 +53,16 @@ class SimulatorClient:
     Args:
         address: of the robot.
         deadline_s: for a snapshot.
+        credentials: to show to, and to know, a simulator beyond this machine.
+
+    Raises:
+        AccessError: an address beyond this machine, and no credentials.
     """
 
-    def __init__(self, address: str, deadline_s: float = 1.0) -> None:
+    def __init__(self, address: str, deadline_s: float = 1.0, credentials: "Credentials | None" = None) -> None:
         self.address = address
         self._deadline_s = deadline_s
-        self._channel = grpc.insecure_channel(
-            address, options=[("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500)]
-        )
+        self._channel = open_channel(address, Part.ROBOT, credentials, RECONNECT)
         self._stub = simulator_pb2_grpc.SimulatorStub(self._channel)
 
     def snapshot(self) -> Snapshot:

@@ -267,9 +267,10 @@ class SafetyGate:
             return "the force sensor says nothing"
         if command is None or not 0 <= now_s - command.received_s <= limits.command_age_s:
             return "no fresh command"
-        if not command.feature_age_s <= limits.feature_age_s:
+        # As far in the future is a clock that is wrong; and nothing compares with what is no number.
+        if not abs(command.feature_age_s) <= limits.feature_age_s:
             return f"features are {command.feature_age_s:.2f} s old, at most {limits.feature_age_s:.2f} s are allowed"
-        if not command.uncertainty_m <= limits.uncertainty_m:
+        if not 0.0 <= command.uncertainty_m <= limits.uncertainty_m:
             return (
                 f"a keypoint is unsure by {1e3 * command.uncertainty_m:.1f} mm, "
                 f"at most {1e3 * limits.uncertainty_m:.1f} mm are allowed"

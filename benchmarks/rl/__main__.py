@@ -45,6 +45,9 @@ def _measure(options: argparse.Namespace, results: "Results") -> None:  # type: 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # as our learner does; the peers are better for it, too
     parts = [options.part] if options.part else PARTS
+    from deploy.ray_access import secure_ray
+
+    secure_ray()
     ray.init(
         address="local",
         num_cpus=1,

@@ -129,7 +129,7 @@ class _Episode:
     def __init__(self) -> None:
         random = np.random.default_rng(0)
         self.observations = random.normal(size=(EPISODE_STEPS + 1, OBSERVATION_SIZE)).astype(np.float32)
-        self.actions = random.uniform(-1.0, 1.0, (EPISODE_STEPS, ACTION_SIZE)).astype(np.float32)
+        self.actions = random.uniform(-1.0, 1.0, (EPISODE_STEPS, ACTION_SIZE)).astype(np.float32)  # nosec B311
         self.rewards = random.normal(size=EPISODE_STEPS).astype(np.float32)
         self.versions = np.zeros(EPISODE_STEPS, np.int64)
 

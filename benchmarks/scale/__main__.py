@@ -46,6 +46,9 @@ def _measure(parts: "list[str] | tuple[str, ...]", seconds: float, results: "Res
     if "learner" in parts:
         import ray
 
+        from deploy.ray_access import secure_ray
+
+        secure_ray()
         ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         try:
             results.keep("learner", scale.measure_learner(LEARNER_CELLS, seconds))

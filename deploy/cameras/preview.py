@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -125,13 +126,17 @@ class CamerasServer(PageServer):
         preview: that it shows.
         address: to listen at.
         port: 0 takes a free one.
+        credentials: folder of the certificate that it is served with; needed beyond this machine.
 
     Raises:
         ServiceError: the port is in use, or the address is not this machine's.
+        AccessError: an address beyond this machine, and no credentials.
     """
 
-    def __init__(self, preview: Preview, address: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__("cameras", _Handler, {"preview": preview}, address, port)
+    def __init__(
+        self, preview: Preview, address: str = "127.0.0.1", port: int = 0, credentials: Path | None = None
+    ) -> None:
+        super().__init__("cameras", _Handler, {"preview": preview}, address, port, credentials=credentials)
 
 
 class _Handler(PageHandler):

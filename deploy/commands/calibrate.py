@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.commands.options import add_credentials
 from s3k_dist.errors import CalibrationError, ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def add_calibrate(commands: "Commands") -> None:
     source.add_argument("--rig", type=Path, metavar="YAML", help="take the images of this rig's cameras")
     source.add_argument("--watch", type=Path, metavar="DIR", help="take <set>/<camera>.png as they appear here")
     capture.add_argument("--cameras", metavar="A,B", help="names in a watched folder (default: those of the first set)")
+    add_credentials(capture)
     capture.add_argument("--robot", metavar="ADDRESS", help="store the tool's pose with each set, for `base`")
     capture.add_argument("--idle", type=float, default=IDLE_S, metavar="S", help="end when no set came (%(default)s)")
     _add_board(capture, required=True)
@@ -123,7 +125,7 @@ def _capture(options: argparse.Namespace) -> int:
             options.folder,
             lambda line: print(line, flush=True),  # noqa: T201
             idle_s=options.idle,
-            tool=_tool(options.robot) if options.robot else None,
+            tool=_tool(options.robot, options.credentials) if options.robot else None,
         )
     return 0 if enough else 1
 
@@ -223,11 +225,12 @@ def _the_board(options: argparse.Namespace, default: "Board | None") -> "Board":
     return board.scaled(measured / printed)
 
 
-def _tool(address: str) -> "Callable[[], Pose]":
+def _tool(address: str, credentials: Path | None) -> "Callable[[], Pose]":
     from actors.robots.client import RobotClient
+    from s3k_dist.access.reach import read_credentials
     from s3k_dist.calibration.pose import Pose
 
-    robot = RobotClient(address)
+    robot = RobotClient(address, credentials=read_credentials(credentials))
     robot.wait_ready(READY_S)
 
     def tool() -> Pose:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.commands.options import add_credentials
 from s3k_dist.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def add_cameras(commands: "Commands") -> None:
         live.add_argument("file", type=Path, help="YAML of a rig; docs/cameras.md")
         live.add_argument("--address", default="127.0.0.1", help="of the page (default: %(default)s)")
         live.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
+        add_credentials(live)
         live.add_argument("--save", type=Path, metavar="PNG", help="write one picture and end, without a page")
         live.set_defaults(command=_preview, focus=verb == "focus")
 
@@ -86,7 +88,7 @@ def _preview(options: argparse.Namespace) -> int:
         told = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: told.set())
-        with preview, CamerasServer(preview, options.address, options.port) as server:
+        with preview, CamerasServer(preview, options.address, options.port, options.credentials) as server:
             print(f"{server.url}\nCtrl-C ends it", flush=True)  # noqa: T201
             told.wait()
     return 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.commands.options import add_overrides, refuse_used
+from deploy.commands.options import add_credentials, add_overrides, refuse_used
 from deploy.interrupt import stop_on_signals
 from s3k_dist.errors import ConfigError
 
@@ -32,6 +32,7 @@ def add_demos(commands: "Commands") -> None:
     recording.add_argument("--preset", help="with --out: laptop (default) or smoke")
     recording.add_argument("--address", default="127.0.0.1", help="of the page to drive from (default: %(default)s)")
     recording.add_argument("--port", type=_natural, default=0, help="of that page (default: a free one)")
+    add_credentials(recording)
     add_overrides(recording)
     recording.set_defaults(command=_record)
 
@@ -57,10 +58,11 @@ def _record(options: argparse.Namespace) -> int:
         refuse_used(root)
     preflight(root)
     stop_on_signals("the episodes so far are kept")
-    from deploy.demos.record import EXPERT_EPISODES, record_expert, record_person
+    from deploy.demos.record import EXPERT_EPISODES, PageAddress, record_expert, record_person
 
     if options.by == "human":
-        done = record_person(config, root, options.cell, options.episodes, options.seed, options.address, options.port)
+        page = PageAddress(options.address, options.port, options.credentials)
+        done = record_person(config, root, options.cell, options.episodes, options.seed, page)
     else:
         done = record_expert(config, root, options.cell, options.episodes or EXPERT_EPISODES, options.seed)
     print(f"recorded: {done} demonstrations in {root}\nnext: s3k demos check {root}, s3k run --resume {root}")  # noqa: T201

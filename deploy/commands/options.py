@@ -30,6 +30,16 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_credentials(parser: argparse.ArgumentParser) -> None:
+    """``--credentials``."""
+    parser.add_argument(
+        "--credentials",
+        type=Path,
+        metavar="DIR",
+        help="folder of ca.pem, cert.pem and key.pem; needed beyond this machine (docs/security.md)",
+    )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """``--set``."""
     parser.add_argument(

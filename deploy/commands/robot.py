@@ -5,6 +5,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.commands.access import AUDIT
+from deploy.commands.options import add_credentials
+
 if TYPE_CHECKING:
     from actors.robots.client import RobotClient
     from deploy.commands.options import Commands
@@ -20,6 +23,9 @@ def add_robot(commands: "Commands") -> None:
     serve = verbs.add_parser("serve", help="serve a robot over gRPC until Ctrl-C; it is brought to rest first")
     serve.add_argument("file", type=Path, nargs="?", help="YAML: driver, options, limits; default: the simulated robot")
     serve.add_argument("--ends-with-input", action="store_true", help="ends when standard input is closed, too")
+    serve.add_argument(
+        "--audit", type=Path, default=AUDIT, metavar="FILE", help="what it is asked, by whom (default: %(default)s)"
+    )
     serve.set_defaults(command=_serve)
     state = verbs.add_parser("state", help="where it is, how it moves, what the gate does")
     state.add_argument("--watch", action="store_true", help="until Ctrl-C")
@@ -33,6 +39,7 @@ def add_robot(commands: "Commands") -> None:
     resume.set_defaults(command=_resume)
     for verb in verbs.choices.values():
         verb.add_argument("--address", default=ADDRESS, help="of its service (default: %(default)s)")
+        add_credentials(verb)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -44,6 +51,8 @@ def _serve(options: argparse.Namespace) -> int:
     from actors.robots.gated import GatedRobot
     from actors.robots.server import RobotServer
     from deploy.robot_file import make_driver, read_robot_file
+    from s3k_dist.access.audit import AuditLog
+    from s3k_dist.access.reach import read_credentials, require_credentials
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     file = options.file or Path(str(resources.files("deploy") / "robots" / "simulated.yaml"))
@@ -51,7 +60,13 @@ def _serve(options: argparse.Namespace) -> int:
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
-    server = RobotServer(GatedRobot(make_driver(robot), robot.limits, robot.step_s), options.address)
+    require_credentials("a robot", options.address, options.credentials)
+    server = RobotServer(
+        GatedRobot(make_driver(robot), robot.limits, robot.step_s),
+        options.address,
+        credentials=read_credentials(options.credentials),
+        audit=AuditLog(options.audit.expanduser()),
+    )
     server.start()
     print(f"{robot.driver} behind its gate at {server.address}; Ctrl-C brings it to rest and ends", flush=True)  # noqa: T201
     if options.ends_with_input:
@@ -69,7 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _state(options: argparse.Namespace) -> int:
     import time
 
-    with _client(options.address) as robot:
+    with _client(options) as robot:
         while True:
             state = robot.state()
             millimetres = ", ".join(f"{1e3 * value:.1f}" for value in state.position_m)
@@ -84,26 +99,27 @@ def _state(options: argparse.Namespace) -> int:
 
 
 def _home(options: argparse.Namespace) -> int:
-    with _client(options.address) as robot:
+    with _client(options) as robot:
         robot.home(HOMING_S)
     return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
-    with _client(options.address) as robot:
+    with _client(options) as robot:
         robot.stop("s3k robot stop", emergency=options.emergency)
     return 0
 
 
 def _resume(options: argparse.Namespace) -> int:
-    with _client(options.address) as robot:
+    with _client(options) as robot:
         robot.resume()
     return 0
 
 
-def _client(address: str) -> "RobotClient":
+def _client(options: argparse.Namespace) -> "RobotClient":
     from actors.robots.client import RobotClient
+    from s3k_dist.access.reach import read_credentials
 
-    client = RobotClient(address)
+    client = RobotClient(options.address, credentials=read_credentials(options.credentials))
     client.wait_ready(READY_S)
     return client

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.commands.options import add_cells, add_config, new_folder, overrides, refuse_used
+from deploy.commands.options import add_cells, add_config, add_credentials, new_folder, overrides, refuse_used
 from deploy.interrupt import stop_on_signals
 from s3k_dist.errors import S3KError
 
@@ -36,6 +36,7 @@ def add_serve(commands: "Commands") -> None:
     serve.add_argument("--address", default="127.0.0.1:50051", help="where to listen (default: %(default)s)")
     serve.add_argument("--encoder", type=Path, metavar="REGISTRY", help="answer with its embeddings, too")
     serve.add_argument("--metrics-port", type=int, default=None, help="Prometheus metrics over HTTP on this port")
+    add_credentials(serve)
     serve.set_defaults(command=_serve)
 
 
@@ -91,4 +92,4 @@ def _collect(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from deploy.serve import serve
 
-    return serve(options.run, options.address, options.metrics_port, options.encoder)
+    return serve(options.run, options.address, options.metrics_port, options.encoder, options.credentials)

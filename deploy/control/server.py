@@ -8,6 +8,7 @@ POST /decision?token=T             {"decision": "keep" | "discard" | "reset" | "
 """
 
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.control.desk import ControlDesk, ControlRefusedError
@@ -28,13 +29,22 @@ class ControlServer(PageServer):
         address: to listen at.
         port: 0 takes a free one.
         token: who has it may drive; a new one if None.
+        credentials: folder of the certificate that it is served with; needed beyond this machine.
 
     Raises:
         ServiceError: the port is in use, or the address is not this machine's.
+        AccessError: an address beyond this machine, and no credentials.
     """
 
-    def __init__(self, desk: ControlDesk, address: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
-        super().__init__("control", _Handler, {"desk": desk}, address, port, token)
+    def __init__(
+        self,
+        desk: ControlDesk,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        credentials: Path | None = None,
+    ) -> None:
+        super().__init__("control", _Handler, {"desk": desk}, address, port, token, credentials)
 
 
 class _Handler(PageHandler):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -61,8 +62,27 @@ def record_expert(config: RunConfig, root: Path, cell_id: str, episodes: int, se
         return len(chosen)
 
 
+@dataclass(frozen=True)
+class PageAddress:
+    """Where a person drives from.
+
+    Attributes:
+        address: of the page.
+        port: of the page; 0 takes a free one.
+        credentials: folder of the certificate that it is served with; needed beyond this machine.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 0
+    credentials: Path | None = None
+
+    def serve(self, desk: ControlDesk) -> ControlServer:
+        """The page, with its desk behind it."""
+        return ControlServer(desk, self.address, self.port, credentials=self.credentials)
+
+
 def record_person(
-    config: RunConfig, root: Path, cell_id: str, episodes: int | None, seed: int | None, address: str, port: int
+    config: RunConfig, root: Path, cell_id: str, episodes: int | None, seed: int | None, at: PageAddress
 ) -> int:
     """Record what a person drives and keeps, from a page that is served until they finish.
 
@@ -71,10 +91,11 @@ def record_person(
 
     Raises:
         ServiceError: the port is in use.
+        AccessError: the page is to be reached from beyond this machine, and there are no credentials.
         ConfigError, StorageError, PreflightError: as for the expert.
     """
     desk = ControlDesk(records=True)
-    with ControlServer(desk, address, port) as page, _collecting(config, root, cell_id) as (collector, folder):
+    with at.serve(desk) as page, _collecting(config, root, cell_id) as (collector, folder):
         print(  # noqa: T201
             f"drive {cell_id} from: {page.url}\n"
             f"what you keep is safe at once; it ends with Finish, with Ctrl-C, or after {IDLE_S / 60:.0f} idle minutes",

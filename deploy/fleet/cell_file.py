@@ -94,6 +94,7 @@ class CellFile(Section):
         resource: custom Ray resource of the node that it must run on; None: any.
         simulated: of a simulated cell, and of what an emulated one simulates.
         physical: of a physical cell, and of no other.
+        credentials: folder of its certificate, where that is not the run's; it is for the cell of this name.
     """
 
     cell: str = Field(max_length=MAX_ID_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -101,6 +102,7 @@ class CellFile(Section):
     resource: str | None = Field(None, min_length=1)
     simulated: SimulatedSection = SimulatedSection()
     physical: PhysicalSection | None = None
+    credentials: Path | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -127,9 +129,12 @@ def read_cell_file(path: Path) -> CellFile:
         ConfigError: it is missing, no YAML, or says something that does not fit; names what is available.
     """
     cell = validated(CellFile, read_tree(path, f"{path} is not a cell file"), str(path))
+    folder = path.parent.absolute()
+    if cell.credentials is not None:
+        cell = cell.model_copy(update={"credentials": folder / cell.credentials})
     if cell.physical is None:
         return cell
-    physical, folder = cell.physical, path.parent.absolute()
+    physical = cell.physical
     found: dict[str, object] = {"rig": folder / physical.rig}
     if physical.robot_address is None:
         found["robot"] = str(folder / physical.robot)

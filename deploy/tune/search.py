@@ -21,6 +21,7 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from deploy.ray_access import secure_ray
 from deploy.tune.config import SearchConfig
 from deploy.tune.demonstrations import kept_demonstrations
 from deploy.tune.importance import write_importance
@@ -62,6 +63,7 @@ def _run(config: SearchConfig, folder: Path, ended: list[Trial], broken_off: lis
     # Ctrl-C is ours: what is known of the trials is in files already, and Tune would first write a state of its own.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new one prints a banner whatever verbose is
+    secure_ray()
     ray.init(
         address="local", num_cpus=config.jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
     )

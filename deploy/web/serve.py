@@ -1,7 +1,6 @@
 """Serves the pages: on this machine alone, or beyond it with tokens, and with TLS or behind a proxy that has it."""
 
 import getpass
-import ipaddress
 import re
 import secrets
 import socket
@@ -15,6 +14,7 @@ from deploy.web.app import create_app
 from deploy.web.label.predictions import Predictions
 from deploy.web.label.project import LabelProject
 from s3k_dist.access.audit import AuditLog
+from s3k_dist.access.reach import is_local
 from s3k_dist.access.tokens import Role, Tokens
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.errors import ConfigError, ServiceError
@@ -60,7 +60,7 @@ def serve_web(settings: WebSettings) -> int:
         ServiceError: the address is in use, or not this machine's.
     """
     host, port = parse_address(settings.address)
-    local = is_loopback(host)
+    local = is_local(settings.address)
     refuse_open(settings, local=local)
     project = LabelProject(DatasetFolder(settings.root), Predictions(settings.root / "models"))
     secret = None if settings.tokens is not None else secrets.token_urlsafe(24)
@@ -110,16 +110,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not colon or not port.isdecimal() or int(port) > 65535:
         raise ConfigError(f"--address is {text!r}, expected HOST:PORT such as 127.0.0.1:8470")
     return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this machine alone can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def refuse_open(settings: WebSettings, *, local: bool) -> None:

@@ -5,6 +5,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
+from deploy.ray_access import local_ray
+
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 BASE = "base"
 # All that a run begins with stays on the head, so that another node may go without taking any of it along.
@@ -20,6 +22,7 @@ class Nodes:
     """
 
     def __init__(self) -> None:
+        local_ray()
         from ray._common.utils import reset_ray_address
         from ray.cluster_utils import Cluster
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,11 +118,20 @@ def find_checkpoint(folder: Path) -> FoundCheckpoint | None:
 def verify_checkpoint(path: Path) -> None:
     """Compare each file with the sum that was written beside it. A checkpoint older than these sums passes.
 
+    RLlib keeps its state as pickles, and whoever writes a pickle that is loaded runs what they like. So every file, and
+    every folder on its way, must be this user's own (or root's), and nobody else's to write; sums tell of bad disks,
+    not of bad people.
+
     Raises:
-        StorageError: a file is gone, cannot be read, or is not as it was written; names it.
+        StorageError: a file is gone, cannot be read, is not as it was written, or somebody else could have written it;
+            names it.
     """
+    _require_own(path)
     try:
         written = json.loads((path / SUMS_FILE).read_text())
+        there = {str(each.relative_to(path)) for each in path.rglob("*") if each.is_file()} - {SUMS_FILE}
+        if strange := sorted(there - set(written)):
+            raise StorageError(f"checkpoint {path} is damaged: {', '.join(strange)} was not written with it")
         for name, digest in written.items():
             if _sum(path / name) != digest:
                 raise StorageError(f"checkpoint {path} is damaged: {name} is not as it was written")
@@ -130,6 +140,24 @@ def verify_checkpoint(path: Path) -> None:
             raise StorageError(f"checkpoint {path} is damaged: {error.filename} is gone") from error
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise StorageError(f"checkpoint {path} is damaged: {' '.join(str(error).split())}") from error
+
+
+def _require_own(path: Path) -> None:
+    for each in (path.parent, path, *path.rglob("*")):
+        try:
+            status = each.lstat()
+        except OSError as error:
+            raise StorageError(f"checkpoint {path} is damaged: {each.name}: {error.strerror}") from error
+        if status.st_uid not in (os.geteuid(), 0):
+            raise StorageError(
+                f"checkpoint {path} is not loaded: {each} belongs to user {status.st_uid}, not to {os.geteuid()} who "
+                "runs this, and a checkpoint can run anything"
+            )
+        if stat.S_ISLNK(status.st_mode) or (status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX):
+            raise StorageError(
+                f"checkpoint {path} is not loaded: {each} is a link, or anybody may write it, and a checkpoint can "
+                "run anything"
+            )
 
 
 def write_progress(folder: Path, replay: dict[str, np.ndarray], progress: dict[str, Any]) -> None:

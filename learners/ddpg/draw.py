@@ -60,4 +60,4 @@ def draw_slots(
 
 def _stratified(random: np.random.Generator, batches: int, rows: int) -> np.ndarray:
     """Positions in [0, 1), one in each of ``rows`` equal parts, for each batch: shape (batches, rows)."""
-    return (np.arange(rows) + random.random((batches, rows))) / max(rows, 1)
+    return (np.arange(rows) + random.random((batches, rows))) / max(rows, 1)  # nosec B311  # a NumPy generator: draws

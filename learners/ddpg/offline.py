@@ -23,6 +23,7 @@ MODULE_ID = "default_policy"
 REQUIRED = ("eps_id", "obs", "actions", "rewards")
 ITEM = "item"  # the column of whole episodes
 PLAIN_KINDS = "biuf"  # of NumPy types: booleans, integers, floats
+MOST_VALUES, MOST_BYTES = 500_000_000, 4 * 1024**3
 UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, IndexError, msgpack.UnpackException)
 
 
@@ -91,6 +92,7 @@ def read_sound_episodes(path: Path) -> tuple[list[EpisodeChunk], dict[str, str]]
     rows: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         try:
+            _require_modest(file)
             table = pq.read_table(file)
             if ITEM in table.column_names:
                 states = [msgpack.unpackb(state.as_py(), object_hook=_array) for state in table[ITEM]]
@@ -110,6 +112,18 @@ def read_sound_episodes(path: Path) -> tuple[list[EpisodeChunk], dict[str, str]]
             reason = " ".join(str(error).split())
             damaged[episode_id] = f"{path} is not a file of episodes: episode {episode_id!r}: {reason}"
     return episodes, damaged
+
+
+def _require_modest(file: Path) -> None:
+    """Raises StorageError: a file whose few bytes claim more values than anybody recorded."""
+    metadata = pq.read_metadata(file)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    values = sum(group.column(column).num_values for group in groups for column in range(group.num_columns))
+    claimed = sum(group.total_byte_size for group in groups)
+    if max(metadata.num_rows, values) > MOST_VALUES or claimed > MOST_BYTES:
+        raise StorageError(
+            f"{file} claims {values} values of {claimed} bytes, at most {MOST_VALUES} of {MOST_BYTES} are read"
+        )
 
 
 def _require_columns(file: Path, table: pa.Table) -> None:

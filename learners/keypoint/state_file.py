@@ -1,7 +1,7 @@
 """The state of a training in one file, read only if every byte is as it was written."""
 
 import io
-import pickle
+import pickle  # nosec B403  # only the name of its error
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path

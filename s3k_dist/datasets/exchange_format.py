@@ -26,6 +26,7 @@ from s3k_dist.stream.record import StreamRecord
 
 CAMERAS, LABELS, FRAMES, FRAME, IMAGE_SUFFIX = "cameras.json", "labels.json", "frames", "frame.json", ".png"
 LAYOUT = f"{FRAMES}/<cell>/<sequence>/<camera>{IMAGE_SUFFIX}"
+MOST_JSON_BYTES = 256 * 1024**2
 NAME_BYTES = 255 - len(IMAGE_SUFFIX)  # a file system's limit
 
 Entry = TypeVar("Entry", bound=BaseModel)
@@ -155,9 +156,11 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        StorageError: the file cannot be read, is no JSON object, or says one thing twice.
+        StorageError: the file cannot be read, is too large, is no JSON object, or says one thing twice.
     """
     try:
+        if path.stat().st_size > MOST_JSON_BYTES:
+            raise StorageError(f"has {path.stat().st_size} bytes, at most {MOST_JSON_BYTES} are read")
         value = json.loads(path.read_bytes(), object_pairs_hook=_object)
     except OSError as error:
         raise StorageError(f"cannot be read: {error.strerror}") from error

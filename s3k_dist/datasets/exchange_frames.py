@@ -42,6 +42,7 @@ class ExchangeFrames:
     def __init__(self, root: Path) -> None:
         self.refused: list[Refusal] = []
         self._root = root
+        self._inside = root.resolve()
         try:
             self._rig = self._cameras(root / CAMERAS)
         except StorageError as error:
@@ -67,6 +68,9 @@ class ExchangeFrames:
         """The record of one frame; None where a file of it is refused."""
         before = len(self.refused)
         try:
+            if not (self._within(folder) and self._within(folder / FRAME) and self._within(folder / CAMERAS)):
+                self.refuse(folder, "it, or a file in it, is a link that leads out of the exchange folder")
+                return None
             cameras = self._rig | self._own_cameras(folder)
             entry = self._entry(folder, list(cameras))
             views = [self._view(folder, name, at_ns, cameras) for name, at_ns in entry.views.items()]
@@ -134,6 +138,9 @@ class ExchangeFrames:
                 self.refuse(folder, f"its camera {name!r} is refused in {CAMERAS}")
             return None
         path = folder / f"{name}{IMAGE_SUFFIX}"
+        if not self._within(path):
+            self.refuse(path, "is a link that leads out of the exchange folder")
+            return None
         if not path.is_file():
             there = ", ".join(sorted(entry.name for entry in folder.iterdir()))
             self.refuse(path, f"no such image; the frame has {there or 'no files'}")
@@ -143,6 +150,10 @@ class ExchangeFrames:
         except FrameError as error:
             self.refuse(path, str(error))
             return None
+
+    def _within(self, path: Path) -> bool:
+        """Whether it lies in the exchange folder, wherever links lead: who unpacks a folder means no file beside it."""
+        return path.resolve().is_relative_to(self._inside)
 
     def _refuse_strangers(self, folder: Path, cameras: list[str]) -> None:
         for path in sorted(folder.iterdir()):

@@ -13,18 +13,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from s3k_dist.errors import DeadlineError, FrameError, ServiceError, ServiceUnavailableError
+from s3k_dist.access.doors import open_channel, refused_handshake
+from s3k_dist.access.identity import Part
+from s3k_dist.errors import AccessError, DeadlineError, FrameError, ServiceError, ServiceUnavailableError
 from s3k_dist.features.latency import LatencySummary, LatencyWindow
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.images import Encoding
 from s3k_dist.v1 import service_pb2, service_pb2_grpc
 from s3k_dist.wire import features_from_proto, frame_to_proto
+
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
 
 Answer = TypeVar("Answer")
 
@@ -88,6 +93,10 @@ class FeatureClient:
             fill the deadline, so that a service that restarts within it goes unnoticed.
         encoding: how images travel: RAW on one machine, JPEG or PNG over a slow network.
         max_message_bytes: what the server takes, at most.
+        credentials: to show to, and to know, a service beyond this machine.
+
+    Raises:
+        AccessError: an address beyond this machine, and no credentials.
     """
 
     def __init__(
@@ -97,6 +106,7 @@ class FeatureClient:
         retries: int = 3,
         encoding: Encoding = Encoding.RAW,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        credentials: "Credentials | None" = None,
     ) -> None:
         self.address = address
         self.group = ""
@@ -105,7 +115,8 @@ class FeatureClient:
         self._encoding = encoding
         replicas = address.split(",")
         self._replicas = len(replicas)
-        self._channel = grpc.insecure_channel(_target(replicas), options=_options(max_message_bytes, len(replicas)))
+        options = _options(max_message_bytes, len(replicas))
+        self._channel = open_channel(address, Part.SERVICE, credentials, options, _target(replicas))
         self._stub = service_pb2_grpc.FeatureServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self._latest: FrameFeatures | None = None
@@ -118,6 +129,7 @@ class FeatureClient:
         Raises:
             FrameError: the frame cannot be used, or is larger than a message may be.
             ServiceUnavailableError: nothing answers at the address, after all retries.
+            AccessError: it answers others, but not this client.
             DeadlineError: no answer in ``deadline_s`` seconds.
             ServiceError: the service answered that it cannot: no model, queue full, or its detector failed; or it
                 answered about another frame.
@@ -220,17 +232,20 @@ class FeatureClient:
         if retry < self._replicas - 1:
             return SHORTEST_PAUSE_S  # another replica may answer at once
         pause_s = max(SHORTEST_PAUSE_S, self._deadline_s * 2.0 ** (retry - self._retries))
-        return pause_s * random.uniform(0.5, 1.0)
+        return pause_s * random.uniform(0.5, 1.0)  # nosec B311  # jitter
 
     def _explained(self, failure: grpc.RpcError, retries: int, elapsed_s: float) -> Exception:
         code, details = failure.code(), _one_line(failure)
         if code is grpc.StatusCode.INVALID_ARGUMENT:
             return FrameError(details)
+        if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+            return AccessError(f"the feature service at {self.address}: {details}")
         if _is_too_large(failure):
             return FrameError(f"the frame is too large for the service at {self.address}: {details}")
         if code is grpc.StatusCode.UNAVAILABLE:
             within = f"within {elapsed_s:.1f} s ({retries} retries)"
-            return ServiceUnavailableError(f"no feature service at {self.address} {within}{self._age()}")
+            why = refused_handshake(details)
+            return ServiceUnavailableError(f"no feature service at {self.address} {within}{self._age()}{why}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineError(f"no answer from {self.address} within {self._deadline_s:.1f} s{self._age()}")
         return ServiceError(f"the feature service at {self.address} could not answer: {details}{self._age()}")

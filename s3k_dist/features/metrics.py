@@ -15,18 +15,33 @@
 
 from collections.abc import Callable
 from threading import Thread
-from wsgiref.simple_server import WSGIServer
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
+from s3k_dist.access.https import serve_https
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.latency import LatencySummary, LatencyWindow
+
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
 
 OUTCOMES = ("answered", "refused", "no_model", "overloaded", "expired", "failed")
 # A 4 Hz cell has 250 ms in all; 4 views take 3-25 ms on two cores and about 1 ms on a GPU.
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 STOP_S = 5.0
+SCRAPE_S = 10.0  # for a request to arrive
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = SCRAPE_S
+
+    def log_message(self, *arguments: Any) -> None:
+        """A line for each scrape would say nothing."""
 
 
 class FeatureMetrics:
@@ -100,19 +115,30 @@ class FeatureMetrics:
         """Recent latency from arrival to answer, and throughput."""
         return self._window.summary()
 
-    def start_http(self, host: str, port: int) -> int:
+    def start_http(self, host: str, port: int, credentials: "Credentials | None" = None) -> int:
         """Serve the metrics over HTTP, at any path; port 0 takes a free one.
+
+        With credentials it is HTTPS, and who scrapes has to show a certificate of the same authority.
 
         Returns:
             The port.
 
         Raises:
             ServiceError: the port is taken.
+            AccessError: an address beyond this machine, and no credentials.
         """
+        require_credentials("the metrics", f"{host}:{port}", credentials)
         try:
-            self._http = start_http_server(port, addr=host, registry=self.registry)
+            server = make_server(
+                host, port, make_wsgi_app(self.registry), ThreadingWSGIServer, handler_class=_QuietHandler
+            )
         except OSError as error:
             raise ServiceError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+        if credentials is not None:
+            serve_https(server, credentials, asks=True)
+        thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+        thread.start()
+        self._http = server, thread
         return self._http[0].server_port
 
     def stop_http(self) -> None:

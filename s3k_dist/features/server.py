@@ -11,12 +11,14 @@ Beside the feature service it answers gRPC health checks, NOT_SERVING until a fi
 import asyncio
 import logging
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from s3k_dist.access.doors import GUARDED_OPTIONS, add_port
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import ServiceError
 from s3k_dist.features.batcher import Batcher, Trial
 from s3k_dist.features.detector import CurrentVersion, Detector, Encoder, EncoderSource, LoadDetector, Trials
@@ -26,6 +28,9 @@ from s3k_dist.features.metrics import FeatureMetrics
 from s3k_dist.features.model_follower import ModelFollower
 from s3k_dist.features.servicer import FeatureServicer
 from s3k_dist.v1 import service_pb2, service_pb2_grpc
+
+if TYPE_CHECKING:
+    from s3k_dist.access.credentials import Credentials
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +56,11 @@ class FeatureServer:
         metrics_port: where Prometheus scrapes over HTTP; 0 takes a free port, None serves none.
         encoder: answer with an embedding beside the keypoints, by this encoder; None answers with keypoints alone.
         trials: let the version on trial answer its share, and write how versions do; None does neither.
+        credentials: whoever calls has to show a certificate, and a cell speaks for itself alone; None serves this
+            machine alone.
+
+    Raises:
+        AccessError: an address beyond this machine, and no credentials.
     """
 
     def __init__(
@@ -67,7 +77,10 @@ class FeatureServer:
         metrics_port: int | None = None,
         encoder: EncoderSource | None = None,
         trials: Trials | None = None,
+        credentials: "Credentials | None" = None,
     ) -> None:
+        require_credentials("a feature service", address, credentials)
+        self._credentials = credentials
         self.metrics = FeatureMetrics()
         self.address = address
         self.metrics_port = metrics_port
@@ -107,22 +120,27 @@ class FeatureServer:
             ServiceError: a port is in use, or the address is none of this machine.
         """
         self._loop = asyncio.get_running_loop()
-        self._server = grpc.aio.server(options=_options(self._max_message_bytes))
-        servicer = FeatureServicer(self._batcher, self.metrics, self._why_no_model)
+        interceptors: list[grpc.aio.ServerInterceptor] = []
+        guard = None
+        if self._credentials is not None:
+            from s3k_dist.access.guard import Guard
+            from s3k_dist.access.interception import GuardedAsyncCalls
+
+            guard = Guard(self._credentials)
+            interceptors.append(GuardedAsyncCalls(guard))
+        options = [*_options(self._max_message_bytes), *(GUARDED_OPTIONS if guard is not None else ())]
+        self._server = grpc.aio.server(interceptors=interceptors, options=options)
+        claims = None if guard is None else guard.require_claim
+        servicer = FeatureServicer(self._batcher, self.metrics, self._why_no_model, claims)
         service_pb2_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        host, _, port = self.address.rpartition(":")
-        try:
-            bound = self._server.add_insecure_port(self.address)
-        except RuntimeError as error:
-            raise ServiceError(
-                f"cannot listen on {self.address}: port {port} is in use, or {host!r} is no address of this machine"
-            ) from error
+        host = self.address.rpartition(":")[0]
+        bound = add_port(self._server, "a feature service", self.address, self._credentials)
         if self.metrics_port is not None:
             try:
-                self.metrics_port = self.metrics.start_http(host, self.metrics_port)
+                self.metrics_port = self.metrics.start_http(host, self.metrics_port, self._credentials)
             except ServiceError:
                 await self._server.stop(None)  # so that the port it took is free again
                 raise

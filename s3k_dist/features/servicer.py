@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 
-from s3k_dist.errors import DeadlineError, FrameError, S3KError, ServiceUnavailableError
+from s3k_dist.episodes import MAX_ID_LENGTH
+from s3k_dist.errors import AccessError, DeadlineError, FrameError, S3KError, ServiceUnavailableError
 from s3k_dist.features.batcher import Batcher, NoModelError, QueueFullError
 from s3k_dist.features.detector import Encoder
 from s3k_dist.features.metrics import FeatureMetrics
@@ -16,11 +17,13 @@ from s3k_dist.wire import features_to_proto, frame_from_proto
 
 MIN_VIEWS = 2  # Eq. 2 has no unique solution for fewer
 LONGEST_ANSWER_S = 30.0  # for a caller that set no deadline
+LONGEST_REASON = 2000  # characters; gRPC sends a longer one as another error
 FRAMES_IN_FLIGHT = 8  # of one stream; more would let a single stream fill the queue
 
 # What each error is called in the metrics, and on the wire.
 _OUTCOMES: tuple[tuple[type[S3KError], str, grpc.StatusCode], ...] = (
     (FrameError, "refused", grpc.StatusCode.INVALID_ARGUMENT),
+    (AccessError, "refused", grpc.StatusCode.PERMISSION_DENIED),
     (NoModelError, "no_model", grpc.StatusCode.FAILED_PRECONDITION),
     (QueueFullError, "overloaded", grpc.StatusCode.RESOURCE_EXHAUSTED),
     (DeadlineError, "expired", grpc.StatusCode.DEADLINE_EXCEEDED),
@@ -36,9 +39,17 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         batcher: reads the frames.
         metrics: where outcomes and latencies are noted.
         why_no_model: says in one line which model is missing yet, and why.
+        require_claim: raises AccessError where a caller speaks for a cell that it is not; None believes everybody.
     """
 
-    def __init__(self, batcher: Batcher, metrics: FeatureMetrics, why_no_model: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        batcher: Batcher,
+        metrics: FeatureMetrics,
+        why_no_model: Callable[[], str],
+        require_claim: Callable[[grpc.aio.ServicerContext, str], None] | None = None,
+    ) -> None:
+        self._require_claim = require_claim
         self._batcher = batcher
         self._metrics = metrics
         self._why_no_model = why_no_model
@@ -47,9 +58,9 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         self, request: service_pb2.ExtractRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ExtractResponse:
         try:
-            features = await self._features(request.frame, request.group, context.time_remaining())
+            features = await self._features(request.frame, request.group, context)
         except S3KError as error:
-            await context.abort(_outcome(error)[1], str(error))
+            await context.abort(_outcome(error)[1], str(error)[:LONGEST_REASON])
         return service_pb2.ExtractResponse(features=features)
 
     async def ExtractStream(  # noqa: N802
@@ -61,7 +72,7 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
 
         async def receive() -> None:
             async for request in request_iterator:
-                task = asyncio.create_task(self._stream_answer(request, context.time_remaining()))
+                task = asyncio.create_task(self._stream_answer(request, context))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
                 await answers.put(task)
@@ -92,19 +103,26 @@ class FeatureServicer(service_pb2_grpc.FeatureServiceServicer):
         )
 
     async def _stream_answer(
-        self, request: service_pb2.ExtractStreamRequest, time_left_s: float | None
+        self, request: service_pb2.ExtractStreamRequest, context: grpc.aio.ServicerContext
     ) -> service_pb2.ExtractStreamResponse:
         try:
-            features = await self._features(request.frame, request.group, time_left_s)
+            features = await self._features(request.frame, request.group, context)
             return service_pb2.ExtractStreamResponse(features=features)
         except S3KError as error:
-            refusal = service_pb2.FrameRefusal(sequence=request.frame.sequence, reason=str(error))
+            refusal = service_pb2.FrameRefusal(sequence=request.frame.sequence, reason=str(error)[:LONGEST_REASON])
             return service_pb2.ExtractStreamResponse(refusal=refusal)
 
-    async def _features(self, message: frame_pb2.Frame, group: str, time_left_s: float | None) -> features_pb2.Features:
+    async def _features(
+        self, message: frame_pb2.Frame, group: str, context: grpc.aio.ServicerContext
+    ) -> features_pb2.Features:
         arrived_ns = time.monotonic_ns()
+        time_left_s = context.time_remaining()
         timeout_s = LONGEST_ANSWER_S if time_left_s is None else time_left_s
         try:
+            if self._require_claim is not None and message.cell_id:
+                self._require_claim(context, message.cell_id)
+            if len(group) > MAX_ID_LENGTH:
+                raise FrameError(f"group has {len(group)} characters, at most {MAX_ID_LENGTH} are taken")
             frame = await _decoded(message)
             frame.require_views(MIN_VIEWS)
             async with asyncio.timeout(timeout_s):

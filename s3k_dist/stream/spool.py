@@ -160,7 +160,7 @@ class Spool:
             except StorageError as error:
                 self.last_error = str(error)
                 # Cells whose store comes back do not all knock at the same moment.
-                self._sleep(pause_s * random.uniform(0.5, 1.0))
+                self._sleep(pause_s * random.uniform(0.5, 1.0))  # nosec B311  # jitter
                 pause_s = min(2 * pause_s, LONGEST_RETRY_S)
                 continue
             with self._changed:

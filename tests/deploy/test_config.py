@@ -33,7 +33,7 @@ def test_an_unknown_preset_says_which_there_are() -> None:
         ("seed=3", None, "seed", 3),
         ("policy.env_steps=2000", "policy", "env_steps", 2000),
         ("policy.hidden_sizes=[32, 16]", "policy", "hidden_sizes", (32, 16)),
-        ("service.address=0.0.0.0:50051", "service", "address", "0.0.0.0:50051"),
+        ("service.address=127.0.0.1:50051", "service", "address", "127.0.0.1:50051"),
         ("service.metrics_port=null", "service", "metrics_port", None),
         ("service.metrics_port=9090", "service", "metrics_port", 9090),
         ("cells.cable_stiffness=1e-4", "cells", "cable_stiffness", 1e-4),
@@ -43,6 +43,13 @@ def test_an_unknown_preset_says_which_there_are() -> None:
 def test_a_value_is_set(override: str, section: str | None, key: str, value: object) -> None:
     config = load_config("smoke", [override])
     assert getattr(getattr(config, section) if section else config, key) == value
+
+
+@pytest.mark.parametrize("override", ["service.address=0.0.0.0:50051", "control={port: 0, address: 0.0.0.0}"])
+def test_nothing_is_served_beyond_the_machine_without_credentials(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"is beyond this machine: .*--set credentials=DIR names it"):
+        load_config("smoke", [override])
+    assert load_config("smoke", [override, "credentials=/etc/s3k"]).credentials == Path("/etc/s3k")
 
 
 def test_deep_values_are_set_beside_those_of_the_preset_and_the_last_one_counts() -> None:
@@ -57,7 +64,10 @@ def test_deep_values_are_set_beside_those_of_the_preset_and_the_last_one_counts(
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("polcy.env_steps=1", r"preset 'smoke': unknown key 'polcy'; available there: preset, seed, cells, .*policy"),
+        (
+            "polcy.env_steps=1",
+            r"preset 'smoke': unknown key 'polcy'; available there: preset, seed, .*cells, .*policy",
+        ),
         ("policy.env_step=1", r"unknown key 'policy\.env_step'; available there: env_steps, pretrain_updates"),
         ("keypoints.trainer.augment.blur=1", r"unknown key 'keypoints\.trainer\.augment\.blur'; .*roll_rad"),
         ("seed.x=1", "seed.x: .*|seed: .*"),

@@ -12,15 +12,19 @@ import yaml
 
 from deploy.cli import main
 from deploy.robot_file import RobotFile, make_driver, read_robot_file
+from s3k_dist.access.audit import read_audit
 from s3k_dist.errors import ConfigError
 
 DEADLINE_S = 60
 LIMITS = {"workspace": {"low_m": [0, 0, 0], "high_m": [1, 1, 1]}}
 
 
-def test_a_robot_is_served_sent_home_stopped_and_brought_to_rest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_robot_is_served_sent_home_stopped_and_brought_to_rest(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    audit = tmp_path / "audit.jsonl"
     with subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "robot", "serve", "--address", "127.0.0.1:0"],
+        [sys.executable, "-m", "deploy.cli", "robot", "serve", "--address", "127.0.0.1:0", "--audit", str(audit)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,6 +54,9 @@ def test_a_robot_is_served_sent_home_stopped_and_brought_to_rest(capsys: pytest.
             process.kill()
     assert main(["robot", "state", *at]) == 1
     assert "no robot at" in capsys.readouterr().err
+    assert [entry.action.removeprefix("robot.") for entry in read_audit(audit)] == [
+        *("connect", "home", "stop", "home", "resume", "stop", "resume", "resume.refused"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -178,10 +178,20 @@ def test_a_killed_cell_is_replaced_ctrl_c_stops_and_resume_goes_on(tmp_path):
     until_gone(before)
 
 
-def test_a_second_ctrl_c_ends_at_once_and_leaves_nothing_behind(tmp_path):
+def listens_at(pid: int) -> set[str]:
+    """Addresses at which a process and all that it began wait for somebody."""
+    found = set()
+    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            found |= {each.laddr.ip for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+    return {address.removeprefix("::ffff:") for address in found}
+
+
+def test_a_run_listens_on_loopback_and_a_second_ctrl_c_ends_it_at_once_and_leaves_nothing_behind(tmp_path):
     root, before = tmp_path / "run", ray_processes()
     with s3k("run", "--preset", "smoke", "--out", str(root)) as process:
         until(lambda: any((root / "recordings").glob("*.npz")), process)
+        assert listens_at(process.pid) == {"127.0.0.1"}
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)

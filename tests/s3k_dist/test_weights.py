@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from s3k_dist.access.audit import AuditLog, read_audit
 from s3k_dist.errors import StorageError
 from s3k_dist.weights import ModelManifest, WeightsRegistry
 
@@ -340,3 +341,33 @@ def test_a_registry_written_before_there_were_trials_is_read(registry: WeightsRe
     assert [registry.status(version).state for version in (1, 2, 3)] == ["promoted", "rolled back", "candidate"]
     registry.start_trial(3, 0.5)
     assert len(registry.history()) == 3
+
+
+def test_decisions_are_in_the_audit_log_with_who_and_why(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    registry = WeightsRegistry(tmp_path / "models", log, "anna")
+    versions = [registry.publish({"w": torch.ones(1)}, ModelManifest(kind="test")) for _ in range(3)]
+    registry.promote(versions[0], reason="the first")
+    registry.promote(versions[1])
+    registry.promote(versions[1])
+    registry.start_trial(versions[2], 0.1)
+    registry.reject(versions[2], "blurred")
+    registry.roll_back("worse on the bench")
+    entries = read_audit(log.path)
+    assert [(each.who, each.action, each.facts["version"], each.facts.get("reason")) for each in entries] == [
+        ("anna", "model.promote", 1, "the first"),
+        ("anna", "model.promote", 2, ""),
+        ("anna", "model.trial", 3, None),
+        ("anna", "model.reject", 3, "blurred"),
+        ("anna", "model.roll_back", 1, "worse on the bench"),
+    ]
+    assert registry.history()[0].reason == "the first"
+
+
+def test_what_cannot_be_noted_is_not_promoted(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    registry = WeightsRegistry(tmp_path / "models", AuditLog(tmp_path / "file" / "audit.jsonl"), "anna")
+    version = registry.publish({"w": torch.ones(1)}, ModelManifest(kind="test"))
+    with pytest.raises(StorageError, match="cannot write the audit log"):
+        registry.promote(version)
+    assert registry.current() is None

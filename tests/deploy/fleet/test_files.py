@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.cells import cell_spec, collector_spec, configured_cells
+from deploy.cells import cell_spec, collector_spec, configured_cells, credentials_of
 from deploy.cli import main
 from deploy.config import load_config, read_config, save_config
 from deploy.fleet.cell_file import CellFile, ResetSection, cell_yaml, read_cell_file
@@ -234,3 +234,14 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["cells", "drain", "bench3", "--run", run]) == 1
     assert "no cell 'bench3'; there are: none" in capsys.readouterr().err
     assert main(["cells", "list", "--run", str(tmp_path / "none")]) == 1
+
+
+def test_a_cell_shows_the_certificate_of_its_file_or_the_runs(tmp_path: Path) -> None:
+    path = tmp_path / "bench4.yaml"
+    path.write_text("{cell: bench4, credentials: bench4}")
+    cell = read_cell_file(path)
+    assert cell.credentials == tmp_path / "bench4"
+    config = load_config("smoke", ["credentials=/etc/s3k/credentials"])
+    assert credentials_of(config, cell) == tmp_path / "bench4"
+    assert credentials_of(config, CellFile(cell="bench5")) == Path("/etc/s3k/credentials")
+    assert credentials_of(load_config("smoke"), CellFile(cell="bench5")) is None

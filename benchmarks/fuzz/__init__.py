@@ -1,0 +1,1 @@
+"""Bytes as nobody would write them, for everything that reads bytes of others."""
