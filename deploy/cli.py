@@ -18,6 +18,7 @@ from deploy.commands.robot import add_robot
 from deploy.commands.runs import add_run, add_serve
 from deploy.commands.stream import add_stream
 from deploy.commands.tune import add_tune
+from deploy.commands.web import add_web
 from deploy.interrupt import INTERRUPTED
 from s3k_dist.errors import S3KError
 
@@ -48,8 +49,8 @@ def parser_of_commands() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     # In the order of the help.
     for add in (
-        *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_parts, add_tune, add_serve),
-        *(add_exchange, add_cameras, add_calibrate, add_robot, add_certs, add_access, add_health),
+        *(add_run, add_fleet, add_demos, add_simulate, add_stream, add_labels, add_web, add_parts, add_tune),
+        *(add_serve, add_exchange, add_cameras, add_calibrate, add_robot, add_certs, add_access, add_health),
     ):
         add(commands)
     return parser

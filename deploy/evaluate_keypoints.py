@@ -133,8 +133,9 @@ def _judged_by(folder: DatasetFolder, detector: KeypointDetector) -> _JudgedBy:
             f"the model finds {', '.join(detector.keypoint_names)}, but {folder.labels} has no {', '.join(missing)}; "
             f"it has {', '.join(file.keypoints)}"
         )
-    held_out = file.of_split("held_out")
-    labels: tuple[Label, ...] = held_out or file.labels
+    finished = tuple(label for label in file.labels if label.unfinished(detector.keypoint_names) is None)
+    held_out = tuple(label for label in finished if label.split == "held_out")
+    labels: tuple[Label, ...] = held_out or finished or file.labels[:1]  # that one says what it lacks
     return _JudgedBy(
         labelled_frames(reader, labels, detector.keypoint_names),
         tuple(label.frame for label in labels),

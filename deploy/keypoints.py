@@ -1,11 +1,10 @@
 """Builds the keypoint learner of a run from its folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from actors.recording import load_recordings
 from deploy.config import RunConfig
+from deploy.followed_labels import FollowedLabels
+from deploy.recorded_truth import true_keypoints
 from deploy.run_folder import RunFolder
 from learners.keypoint.batches import LabelledFrames
 from learners.keypoint.data import labelled_frames, with_truth
@@ -13,7 +12,7 @@ from learners.keypoint.learner import KeypointLearner
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.errors import FrameError, StorageError
 from s3k_dist.keypoints.network import NetworkConfig
-from s3k_dist.labels.store import Label, load_labels
+from s3k_dist.labels.store import Label, LabelFile, Split, load_labels
 from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import WeightsRegistry
 
@@ -29,7 +28,8 @@ def build_learner(config: RunConfig, folder: RunFolder) -> KeypointLearner:
     """
     reader = StreamReader(folder.stream)
     reader.refresh()
-    labels = load_labels(folder.labels)
+    followed = FollowedLabels(folder, reader)
+    labels = followed.first
     lost: list[str] = []
 
     def made() -> KeypointLearner:
@@ -41,9 +41,10 @@ def build_learner(config: RunConfig, folder: RunFolder) -> KeypointLearner:
             reader,
             WeightsRegistry(folder.models, AuditLog(folder.audit), "keypoint-learner"),
             seed=config.seed,
+            new_labels=followed.changed,
         )
 
-    training = labelled_frames(reader, readable(reader, labels.of_split("train"), lost), labels.keypoints)
+    training = labelled_frames(reader, readable(reader, finished(labels, "train", lost), lost), labels.keypoints)
     held_out = held_out_frames(folder, reader, lost)
     learner = made()
     if folder.trainer.exists():
@@ -67,11 +68,19 @@ def held_out_frames(folder: RunFolder, reader: StreamReader, lost: list[str] | N
         StorageError: there are none, or one cannot be read.
     """
     labels = load_labels(folder.labels)
-    held_out = labels.of_split("held_out")
+    held_out = finished(labels, "held_out", [] if lost is None else lost)
     if lost is not None:
         held_out = readable(reader, held_out, lost)
     frames = labelled_frames(reader, held_out, labels.keypoints)
     return with_truth(frames, held_out, true_keypoints(folder))
+
+
+def finished(labels: LabelFile, split: Split, lost: list[str]) -> tuple[Label, ...]:
+    """The labels of a split that say where every keypoint is; of the others, ``lost`` is told what is missing."""
+    kept = labels.finished(split)
+    under_way = [label for label in labels.of_split(split) if label not in kept]
+    lost += [f"frame {label.frame}: {label.unfinished(labels.keypoints)}" for label in under_way]
+    return kept
 
 
 def readable(reader: StreamReader, labels: Sequence[Label], lost: list[str]) -> tuple[Label, ...]:
@@ -84,12 +93,3 @@ def readable(reader: StreamReader, labels: Sequence[Label], lost: list[str]) -> 
         except (StorageError, FrameError) as error:
             lost.append(f"frame {label.frame}: {error}")
     return tuple(kept)
-
-
-def true_keypoints(folder: RunFolder) -> Mapping[str, np.ndarray]:
-    """True keypoints of every recorded frame by its name, each of shape (3, 3), metres."""
-    return {
-        f"{episode.cell_id}/{int(sequence):08d}": episode.true_keypoints_m[step]
-        for episode in load_recordings(folder.recordings)
-        for step, sequence in enumerate(episode.sequences)
-    }

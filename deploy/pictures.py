@@ -49,7 +49,7 @@ def keep_held_out(folder: RunFolder) -> None:
     detector = KeypointDetector.load(registry, version)
     reader = StreamReader(folder.stream)
     reader.refresh()
-    labels = load_labels(folder.labels).of_split("held_out")[:HELD_OUT_SHOWN]
+    labels = load_labels(folder.labels).finished("held_out")[:HELD_OUT_SHOWN]
     frames = find_frames(reader, [label.frame for label in labels])
     truth = held_out_frames(folder, reader).points_m[: len(labels)].numpy()
     images = np.stack([np.stack([view.image for view in frame.views]) for frame in frames])

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.errors import StorageError
+from s3k_dist.labels.editing import add_labels
 from s3k_dist.labels.still_scenes import Followed, StillScenesConfig, follow
-from s3k_dist.labels.store import save_labels
 
 PIPE_COLUMNS = 160  # a file or a pipe has no edge to fold at
 
@@ -34,8 +34,9 @@ def propagate_labels(data: Path, config: StillScenesConfig, *, dry_run: bool) ->
     if dry_run:
         print(f"{len(new)} frames would take a label over; nothing was written")  # noqa: T201
         return 0
-    save_labels(folder.labels, file.keypoints, [*file.labels, *new])
-    print(f"{len(new)} frames took a label over; {folder.labels} has {len(file.labels) + len(new)} labels now")  # noqa: T201
+    written = add_labels(folder.labels, file.keypoints, new)  # beside what people have labelled meanwhile
+    taken = len({label.frame for label in new} & {label.frame for label in written.labels if label.taken_over})
+    print(f"{taken} frames took a label over; {folder.labels} has {len(written.labels)} labels now")  # noqa: T201
     return 0
 
 

@@ -21,7 +21,7 @@ from deploy.run_log import RunLog
 from deploy.seeds import SEEDS_PER_RUN
 from deploy.stream_keeper import StreamKeeper
 from deploy.topology import Topology
-from s3k_dist.access.doors import read_credentials
+from s3k_dist.access.reach import read_credentials
 from s3k_dist.drift.watch import DriftReport
 from s3k_dist.stream.store import point_to
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,8 +90,18 @@ def print_suggestions(
     return 0
 
 
-def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candidates: int) -> list[Suggestion]:
-    """The frames worth labelling, best first; raises as `print_suggestions`."""
+def suggest(
+    folder: DatasetFolder,
+    detector: KeypointDetector,
+    count: int,
+    candidates: int,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+) -> list[Suggestion]:
+    """The frames worth labelling, best first; raises as `print_suggestions`.
+
+    Looks no further, and suggests nothing, once it is not ``wanted`` any more.
+    """
     reader = folder.open_stream()
     file = folder.read_labels()
     labelled = {label.frame for label in file.labels} if file is not None else set()
@@ -99,7 +110,9 @@ def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candi
     known = [name for name in frame_ids if name in labelled]
     if not free:
         raise StorageError(f"every one of the {len(frame_ids)} frames of {folder.stream} has a label already")
-    looked = _look(reader, detector, _evenly(free, candidates))
+    looked = _look(reader, detector, _evenly(free, candidates), wanted)
+    if not wanted():
+        return []
     if not looked:
         raise StorageError(
             f"no frame of {folder.stream} can be read by model version {detector.version}, "
@@ -108,7 +121,8 @@ def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candi
     # Only views as many as the suggested frames have compare with them.
     size = looked[0].shown.size
     looked = [each for each in looked if each.shown.size == size]
-    compared = [each for each in _look(reader, detector, _evenly(known, LABELLED_COMPARED)) if each.shown.size == size]
+    labelled_looked = _look(reader, detector, _evenly(known, LABELLED_COMPARED), wanted)
+    compared = [each for each in labelled_looked if each.shown.size == size]
     doubts = [Doubt.of(each.features) for each in looked]
     scores = doubtfulness(doubts)
     places, taken = _places(looked), _places(compared)
@@ -117,10 +131,14 @@ def suggest(folder: DatasetFolder, detector: KeypointDetector, count: int, candi
     return [_suggestion(looked[i], float(scores[i]), doubts[i]) for i in pick(scores, places, taken, count)]
 
 
-def _look(reader: StreamReader, detector: KeypointDetector, names: list[str]) -> list[_Looked]:
+def _look(
+    reader: StreamReader, detector: KeypointDetector, names: list[str], wanted: Callable[[], bool]
+) -> list[_Looked]:
     """Frames that can be read, by the model; what is damaged or of another size is passed over."""
-    looked = []
+    looked: list[_Looked] = []
     for start in range(0, len(names), BATCH):
+        if not wanted():
+            break
         frames = []
         for name in names[start : start + BATCH]:
             try:

@@ -116,9 +116,9 @@ def training_set(training: Training, copies: int = 1) -> TrainingSet:
     """
     config, dataset = training.config(), DatasetFolder(training.data)
     reader, labels = dataset.open_stream(), dataset.read_labels()
-    if labels is None or not labels.of_split("train"):
+    if labels is None or not labels.finished("train"):
         raise StorageError(f"{training.data} has no labels of split train to learn from; docs/data.md says how to add")
-    labelled = labelled_frames(reader, labels.of_split("train"), labels.keypoints)
+    labelled = labelled_frames(reader, labels.finished("train"), labels.keypoints)
     size_px = _side_px(labelled)
     network = NetworkConfig(
         keypoint_names=labels.keypoints,
@@ -128,8 +128,8 @@ def training_set(training: Training, copies: int = 1) -> TrainingSet:
     )
     require_memory(copies * len(reader), labelled.images[0].numel())
     held_out = None
-    if labels.of_split("held_out"):
-        held_out = labelled_frames(reader, labels.of_split("held_out"), labels.keypoints)
+    if labels.finished("held_out"):
+        held_out = labelled_frames(reader, labels.finished("held_out"), labels.keypoints)
     digest = hashlib.sha256(dataset.labels.read_bytes()).hexdigest()[:16]
     identity = {"data": str(training.data.resolve()), "frames": len(reader), "labels": digest, "seed": training.seed}
     return TrainingSet(

@@ -53,7 +53,7 @@ class SceneData:
 def labelled(folder: DatasetFolder, split: Split, count: int | None = None) -> LabelledFrames:
     """The labelled frames of one split; ``count`` of them, spread over all."""
     file = _labels(folder)
-    labels = file.of_split(split)
+    labels = file.finished(split)
     if count is not None:
         if count > len(labels):
             raise StorageError(f"{folder.labels} has {len(labels)} labels of split {split}, {count} wanted")

@@ -10,6 +10,7 @@ S3KError
 │   ├── StoreAwayError   the stream's store does not answer, or not in time
 │   ├── ShardGoneError   a shard or frame that was in the stream is not there any more
 │   ├── SpoolFullError   the store is away, and the spool has used up its bytes (s3k_dist.stream.spool)
+│   ├── LabelConflictError another has changed a frame's label since it was read (s3k_dist.labels.editing)
 │   └── RefusedFilesError  files of an exchange folder that cannot be imported (s3k_dist.datasets.exchange_import)
 ├── ServiceError         the feature service could not answer
 │   ├── ServiceUnavailableError  nothing answers at the address, within the retries and the deadline

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,11 @@ from jaxtyping import install_import_hook
 
 CHECKED = ["s3k_dist.geometry", "s3k_dist.keypoints", "s3k_dist.embeddings", "learners.keypoint", "learners.vae"]
 install_import_hook(CHECKED, "beartype.beartype")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Pictures of the pages in docs/ are made by the tests."""
+    parser.addoption("--pictures", type=Path, help="write the pages' pictures into this folder, such as docs/images")
 
 
 @pytest.fixture(autouse=True)

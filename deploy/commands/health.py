@@ -54,7 +54,7 @@ def _run_works(run: Path) -> str:
 
 
 def _service_answers(address: str, credentials: Path | None) -> str:
-    from s3k_dist.access.doors import read_credentials
+    from s3k_dist.access.reach import read_credentials
     from s3k_dist.features.client import FeatureClient
 
     shown = read_credentials(credentials)

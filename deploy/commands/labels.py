@@ -1,4 +1,4 @@
-"""``s3k labels``: what to label next, and labels that still scenes hand on."""
+"""``s3k labels``: what to label next, labels that still scenes hand on, and labels of other tools."""
 
 import argparse
 from pathlib import Path
@@ -15,10 +15,10 @@ CANDIDATES = 2000  # half a minute of looking, at 128 px on two cores
 
 
 def add_labels(commands: "Commands") -> None:
-    """``labels suggest`` and ``labels propagate``."""
-    labels = commands.add_parser("labels", help="what to label next; labels of still scenes").add_subparsers(
-        metavar="ACTION", required=True
-    )
+    """``labels suggest``, ``propagate``, ``export`` and ``import``."""
+    labels = commands.add_parser(
+        "labels", help="what to label next; labels of still scenes, and of other tools"
+    ).add_subparsers(metavar="ACTION", required=True)
     suggesting = labels.add_parser("suggest", help="frames that a model is unsure of, and that are unlike one another")
     source = suggesting.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path, metavar="DIR", help="a run: its stream, its labels, its promoted model")
@@ -57,6 +57,38 @@ def add_labels(commands: "Commands") -> None:
     )
     propagating.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
     propagating.set_defaults(command=_propagate)
+    exporting = labels.add_parser("export", help="clicks and images, as other tools keep them")
+    _add_exchange(exporting)
+    exporting.add_argument("--out", type=Path, required=True, metavar="DIR", help="must not exist, or be empty")
+    exporting.set_defaults(command=_export)
+    importing = labels.add_parser("import", help="clicks of other tools on frames of this data set")
+    _add_exchange(importing)
+    importing.add_argument(
+        "--from", dest="source", type=Path, required=True, metavar="PATH", help="a folder, or a file"
+    )
+    importing.add_argument("--replace", action="store_true", help="the clicks of frames that are labelled otherwise")
+    importing.set_defaults(command=_import)
+
+
+def _add_exchange(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--run", type=Path, metavar="DIR", help="a run: its stream and its labels")
+    where.add_argument("--data", type=Path, metavar="DIR", help="a data set")
+    parser.add_argument(
+        "--format", choices=("coco", "dlc", "lightning-pose"), required=True, help="COCO keypoints, DeepLabCut, ..."
+    )
+
+
+def _export(options: argparse.Namespace) -> int:
+    from deploy.label_formats import export_labels
+
+    return export_labels(options.run or options.data, options.format, options.out)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from deploy.label_formats import import_labels
+
+    return import_labels(options.run or options.data, options.format, options.source, replace=options.replace)
 
 
 def _suggest(options: argparse.Namespace) -> int:

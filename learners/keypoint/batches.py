@@ -32,6 +32,21 @@ class LabelledFrames:
 
 
 @dataclass(frozen=True)
+class NewLabels:
+    """What people have labelled since the learner began.
+
+    Attributes:
+        training: takes the place of the labels trained on; None leaves them.
+        held_out: takes the place of those that versions are judged by; None leaves them.
+        news: for a person.
+    """
+
+    training: LabelledFrames | None = None
+    held_out: LabelledFrames | None = None
+    news: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class UnlabelledFrames:
     """Frames without labels.
 

@@ -41,8 +41,7 @@ class UnlabelledEntry:
     """
 
     def __init__(self, config: TrainerConfig, labelled_m: Float[Tensor, "frames keypoints 3"]) -> None:
-        distances = _pair_distances(labelled_m)
-        self._low, self._high = distances.amin(0) / MARGIN, distances.amax(0) * MARGIN
+        self.relabel(labelled_m)
         self._config = config
         self._from_step = config.warm_start_steps
         self._share = 0.0
@@ -50,6 +49,11 @@ class UnlabelledEntry:
         self.alpha = config.alpha
         self.entered = False
         self.recoveries = 0
+
+    def relabel(self, labelled_m: Float[Tensor, "frames keypoints 3"]) -> None:
+        """Judge by the distances in these labels from now on."""
+        distances = _pair_distances(labelled_m)
+        self._low, self._high = distances.amin(0) / MARGIN, distances.amax(0) * MARGIN
 
     @property
     def plausible(self) -> float:

@@ -2,12 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from learners.keypoint.batches import LabelledFrames
+from learners.keypoint.batches import LabelledFrames, NewLabels
 from learners.keypoint.calibration import calibrate
 from learners.keypoint.config import KeypointLearnerConfig
 from learners.keypoint.data import UnlabelledPool
@@ -66,6 +67,7 @@ class KeypointLearner:
         reader: the stream.
         registry: where versions go.
         seed: decides initial weights, batches and augmentation.
+        new_labels: asked before every step what people have labelled meanwhile; None for nothing.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class KeypointLearner:
         registry: WeightsRegistry,
         *,
         seed: int,
+        new_labels: Callable[[], NewLabels | None] = lambda: None,
     ) -> None:
+        self._new_labels = new_labels
         self._network = network
         self._config = config
         self._held_out = held_out
@@ -101,6 +105,7 @@ class KeypointLearner:
         """Train for ``steps``; from the configured number on, publish a version every ``publish_every`` steps."""
         config = self._config
         for _ in range(steps):
+            self._relabel()
             self._taken += self._pool.follow(self._reader, FOLLOW_FRAMES)
             self._report = self._trainer.step(self._pool.frames())
             self._leave_collapse()
@@ -111,6 +116,17 @@ class KeypointLearner:
             self._withdraw_damaged()
         self._heed(self._overseer.look())
         return self.status()
+
+    def _relabel(self) -> None:
+        new = self._new_labels()
+        if new is None:
+            return
+        self._news.extend(new.news)
+        if new.training is not None:
+            self._trainer.relabel(new.training)
+        if new.held_out is not None:
+            self._held_out = new.held_out
+            self._held_out_of.clear()  # two versions are compared on the same frames
 
     def publish(self, *, trial: bool = True) -> int:
         """Publish the teacher, and promote it, try it or reject it. Returns the version that serves what is not tried.

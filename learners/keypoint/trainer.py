@@ -153,6 +153,11 @@ class KeypointTrainer:
         self._optimise(supervised, unsupervised)
         return self._report(supervised.item(), unsupervised.item(), gate_open)
 
+    def relabel(self, labelled: LabelledFrames) -> None:
+        """Train on these labels from the next step on; all else goes on as it is."""
+        self._labelled = labelled
+        self._entry.relabel(labelled.points_m)
+
     def restart_from(self, weights: Mapping[str, Tensor]) -> None:
         """Go on from the weights of an earlier teacher, with half the weight of the unlabelled loss.
 

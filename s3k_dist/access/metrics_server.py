@@ -7,8 +7,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from s3k_dist.access.reach import require_credentials
 from s3k_dist.access.https import serve_https
+from s3k_dist.access.reach import require_credentials
 from s3k_dist.errors import ServiceError
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def export_dataset(dataset: DatasetFolder, out: Path) -> Exported:
             )
         (folder / CAMERAS).write_text(cameras_text(rig))
         if labels is not None:
-            save_labels(folder / LABELS, labels.keypoints, labels.labels)
+            save_labels(folder / LABELS, labels.keypoints, labels.labels, labels.colours)
     return Exported(len(reader), 0 if labels is None else len(labels.labels))
 
 

@@ -218,9 +218,10 @@ def name_fault(name: str) -> str | None:
 
 def label_fault(label: Label, cameras: list[str]) -> str | None:
     """What is wrong with a label of a frame with these cameras; None if nothing is."""
-    for camera in label.clicks:
-        if camera not in cameras:
-            return f"clicks on unknown camera {camera!r}; the frame has {', '.join(cameras)}"
+    for what, named in (("clicks", label.clicks), ("occluded", label.occluded)):
+        for camera in named:
+            if camera not in cameras:
+                return f"{what} on unknown camera {camera!r}; the frame has {', '.join(cameras)}"
     return None
 
 

@@ -12,7 +12,7 @@ from s3k_dist.datasets.exchange_frames import ExchangeFrames
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.datasets.new_folder import new_folder
 from s3k_dist.errors import StorageError
-from s3k_dist.labels.store import Label, save_labels, unknown_keypoint
+from s3k_dist.labels.store import Colour, Label, save_labels, unknown_keypoint
 from s3k_dist.stream.writer import StreamWriter
 
 
@@ -54,7 +54,7 @@ def import_dataset(folder: Path, out: Path, *, skip_bad: bool = False) -> Import
         StorageError: ``folder`` is no exchange folder or has no frames, or ``out`` is not empty or cannot be written.
     """
     frames = ExchangeFrames(folder)
-    keypoints, labels = _read_labels(frames, folder / LABELS)
+    sheet, labels = _read_labels(frames, folder / LABELS)
     labelled = {label.frame for label in labels}
     cameras: dict[str, list[str]] = {}  # of the labelled frames
     count = 0
@@ -70,8 +70,8 @@ def import_dataset(folder: Path, out: Path, *, skip_bad: bool = False) -> Import
                         cameras[record.frame.frame_id] = [camera.name for camera in record.frame.cameras]
         kept = _good_labels(frames, folder / LABELS, labels, cameras)
         _refuse_import(folder, frames.refused, count, skip_bad)
-        if keypoints is not None:
-            save_labels(dataset.labels, keypoints, kept)
+        if sheet is not None:
+            save_labels(dataset.labels, sheet.keypoints, kept, sheet.colours)
     return Imported(count, len(kept), tuple(frames.refused))
 
 
@@ -82,16 +82,19 @@ class _LabelSheet(BaseModel):
 
     keypoints: tuple[str, ...]
     labels: tuple[Any, ...]
+    colours: dict[str, Colour] = {}
 
 
-def _read_labels(frames: ExchangeFrames, path: Path) -> tuple[tuple[str, ...] | None, list[Label]]:
-    """The keypoints, None where there is no usable label file, and the labels that are well-formed."""
+def _read_labels(frames: ExchangeFrames, path: Path) -> tuple[_LabelSheet | None, list[Label]]:
+    """The sheet, None where there is no usable label file, and the labels that are well-formed."""
     if not path.exists():
         return None, []
     try:
         sheet = validated(_LabelSheet, read_object(path))
         if len(set(sheet.keypoints)) != len(sheet.keypoints):
             raise StorageError(f"a keypoint is listed twice: {', '.join(sheet.keypoints)}")
+        for name in sheet.colours.keys() - {*sheet.keypoints}:
+            raise StorageError(f"colour of unknown keypoint {name!r}; there are {', '.join(sheet.keypoints)}")
     except StorageError as error:
         frames.refuse(path, str(error))
         return None, []
@@ -109,7 +112,7 @@ def _read_labels(frames: ExchangeFrames, path: Path) -> tuple[tuple[str, ...] | 
             labels[label.frame] = label
         else:
             frames.refuse(path, f"label of frame {label.frame}: {fault}")
-    return sheet.keypoints, list(labels.values())
+    return sheet, list(labels.values())
 
 
 def _good_labels(

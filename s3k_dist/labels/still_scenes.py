@@ -114,7 +114,8 @@ class StillScene:
         residual_px = max(found[name][camera].shift_px for name in names for camera in still[name])
         age_s = abs(frame.captured_at_ns - self._frame.captured_at_ns) / 1e9
         origin = TakenOver(frame=self._label.frame, age_s=age_s, residual_px=residual_px)
-        return self._label.model_copy(update={"frame": frame.frame_id, "clicks": clicks, "taken_over": origin})
+        new = {"frame": frame.frame_id, "clicks": clicks, "occluded": {}, "taken_over": origin}
+        return self._label.model_copy(update=new)
 
 
 def follow(reader: StreamReader, file: LabelFile, config: StillScenesConfig) -> list[Followed]:
@@ -131,7 +132,8 @@ def follow(reader: StreamReader, file: LabelFile, config: StillScenesConfig) -> 
     taken = {label.frame for label in file.labels}
     followed = []
     for label in file.labels:
-        if label.taken_over is None:
+        # What is absent may come in at any time: no image says that it has not.
+        if label.taken_over is None and not label.absent and (any(label.clicks.values()) or label.points_m):
             one = _follow(reader, label, taken, config)
             taken |= {other.frame for other in one.taken_over}
             followed.append(one)

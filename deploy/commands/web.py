@@ -1,0 +1,47 @@
+"""``s3k web``: the pages on which people label."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.commands.access import AUDIT
+
+if TYPE_CHECKING:
+    from deploy.commands.options import Commands
+
+ADDRESS = "127.0.0.1:8470"
+
+
+def add_web(commands: "Commands") -> None:
+    """``web``."""
+    web = commands.add_parser("web", help="pages in the browser: label the keypoints of a run or a data set")
+    where = web.add_mutually_exclusive_group(required=True)
+    where.add_argument("--run", type=Path, metavar="DIR", help="a run: its stream, its labels, its promoted model")
+    where.add_argument("--data", type=Path, metavar="DIR", help="a data set")
+    web.add_argument("--address", default=ADDRESS, metavar="HOST:PORT", help="where to listen (default: %(default)s)")
+    web.add_argument("--tokens", type=Path, metavar="FILE", help="who may come in; needed beyond this machine")
+    web.add_argument("--tls-certificate", type=Path, metavar="PEM", help="with its chain")
+    web.add_argument("--tls-key", type=Path, metavar="PEM", help="of the certificate")
+    web.add_argument("--behind-proxy", metavar="IP", help="of a proxy that has TLS, and says who the client is")
+    web.add_argument(
+        "--name", action="append", default=[], metavar="HOST", help="by which browsers ask for this server, too"
+    )
+    web.add_argument("--audit", type=Path, default=AUDIT, metavar="FILE", help="takes refusals (default: %(default)s)")
+    web.set_defaults(command=_web)
+
+
+def _web(options: argparse.Namespace) -> int:
+    from deploy.web.serve import WebSettings, serve_web
+
+    return serve_web(
+        WebSettings(
+            root=options.run or options.data,
+            address=options.address,
+            tokens=options.tokens,
+            certificate=options.tls_certificate,
+            key=options.tls_key,
+            proxy=options.behind_proxy,
+            names=tuple(options.name),
+            audit=options.audit.expanduser(),
+        )
+    )

@@ -1,0 +1,1 @@
+"""The *Label* page: clicking keypoints into the views of a moment."""
