@@ -312,7 +312,9 @@ def page(found: dict[str, Measured]) -> str:
         "within the limits of acceleration and jerk. Noticed is the first frame that lacks a view, or the cell's "
         "error; back is counted from the fault's end, until all views are there and the arm moves again: after an "
         "error that is a new episode, for which the arm drives home. A robot whose process is killed is simulated "
-        "no more; a real one stops by its controller's own watchdog, which its driver sets.\n\n" + table(header, rows) + "\n"
+        "no more; a real one stops by its controller's own watchdog, which its driver sets.\n\n"
+        + table(header, rows)
+        + "\n"
     )
 
 
