@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.commands.access import AUDIT
+from deploy.commands.options import add_credentials
 
 if TYPE_CHECKING:
     from deploy.commands.options import Commands
@@ -20,8 +21,7 @@ def add_web(commands: "Commands") -> None:
     where.add_argument("--data", type=Path, metavar="DIR", help="a data set")
     web.add_argument("--address", default=ADDRESS, metavar="HOST:PORT", help="where to listen (default: %(default)s)")
     web.add_argument("--tokens", type=Path, metavar="FILE", help="who may come in; needed beyond this machine")
-    web.add_argument("--tls-certificate", type=Path, metavar="PEM", help="with its chain")
-    web.add_argument("--tls-key", type=Path, metavar="PEM", help="of the certificate")
+    add_credentials(web)
     web.add_argument("--behind-proxy", metavar="IP", help="of a proxy that has TLS, and says who the client is")
     web.add_argument(
         "--name", action="append", default=[], metavar="HOST", help="by which browsers ask for this server, too"
@@ -38,8 +38,7 @@ def _web(options: argparse.Namespace) -> int:
             root=options.run or options.data,
             address=options.address,
             tokens=options.tokens,
-            certificate=options.tls_certificate,
-            key=options.tls_key,
+            credentials=options.credentials,
             proxy=options.behind_proxy,
             names=tuple(options.name),
             audit=options.audit.expanduser(),

@@ -26,15 +26,15 @@ def entrance_router(access: Access, pages: Pages) -> APIRouter:
 
     @router.get("/", response_class=HTMLResponse)
     @public
-    def enter(request: Request, token: str = "") -> Response:
+    def enter(request: Request, token: str | None = None) -> Response:
         if token and access.holder_of(token, _client(request)) is not None:
             # A page that goes on by itself: a redirect from a link in a mail would not carry a strict cookie.
             answer = HTMLResponse(pages.render("enter.html", "", None))
             access.remember(answer, token)
             return answer
-        if not token and access.holder(request) is not None:
+        if token is None and access.holder(request) is not None:
             return RedirectResponse(FIRST_PAGE, 303)
-        return HTMLResponse(pages.render("token.html", "", None), 403 if token else 200)
+        return HTMLResponse(pages.render("token.html", "", None), 200 if token is None else 403)
 
     @router.post("/token")
     @public

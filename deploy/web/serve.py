@@ -1,9 +1,13 @@
 """Serves the pages: on this machine alone, or beyond it with tokens, and with TLS or behind a proxy that has it."""
 
 import getpass
+import ipaddress
 import re
 import secrets
 import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +18,14 @@ from deploy.web.app import create_app
 from deploy.web.label.predictions import Predictions
 from deploy.web.label.project import LabelProject
 from s3k_dist.access.audit import AuditLog
+from s3k_dist.access.credentials import Credentials
+from s3k_dist.access.https import server_context
 from s3k_dist.access.reach import is_local
 from s3k_dist.access.tokens import Role, Tokens
 from s3k_dist.datasets.folder import DatasetFolder
-from s3k_dist.errors import ConfigError, ServiceError
+from s3k_dist.errors import AccessError, ConfigError, ServiceError
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-EVERYWHERE = ("", "0.0.0.0", "::")
 KEEP_ALIVE_S, STOP_S = 15, 3
 MAX_CONNECTIONS = 128
 
@@ -33,8 +38,7 @@ class WebSettings:
         root: a data set, or the folder of a run.
         address: ``HOST:PORT``; port 0 takes a free one.
         tokens: file of tokens; None makes one token for whoever started it, on this machine alone.
-        certificate: PEM, with the chain.
-        key: PEM.
+        credentials: folder of a certificate that browsers know this server by (`s3k certs issue`); None for no TLS.
         proxy: address of a proxy whose account of the client and of TLS is believed; None for none.
         names: by which browsers ask for this server, beside its own.
         audit: file of the audit log, which takes refusals.
@@ -43,8 +47,7 @@ class WebSettings:
     root: Path
     address: str
     tokens: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    credentials: Path | None = None
     proxy: str | None = None
     names: tuple[str, ...] = ()
     audit: Path = Path("audit.jsonl")
@@ -63,13 +66,15 @@ def serve_web(settings: WebSettings) -> int:
     local = is_local(settings.address)
     refuse_open(settings, local=local)
     project = LabelProject(DatasetFolder(settings.root), Predictions(settings.root / "models"))
-    secret = None if settings.tokens is not None else secrets.token_urlsafe(24)
-    tokens = (
-        Tokens.of_one(secret, user_name(), Role.OPERATOR) if secret is not None else Tokens.load(settings.tokens)  # type: ignore[arg-type]  # one of the two is there
-    )
+    if settings.tokens is None:
+        secret = secrets.token_urlsafe(24)
+        tokens, query = Tokens.of_one(secret, user_name(), Role.OPERATOR), f"?token={secret}"
+    else:
+        tokens, query = Tokens.load(settings.tokens), ""
+    tls = None if settings.credentials is None else tls_of(settings.credentials)
     listening = _listen(host, port)
     port = listening.getsockname()[1]
-    secure = settings.certificate is not None or settings.proxy is not None
+    secure = settings.credentials is not None or settings.proxy is not None
     access = Access(tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.audit))
     app = create_app(project, access, names=_names(host, settings.names, local=local), any_address=not local)
     config = uvicorn.Config(
@@ -85,13 +90,11 @@ def serve_web(settings: WebSettings) -> int:
         # By default uvicorn believes whoever asks from this machine.
         proxy_headers=settings.proxy is not None,
         forwarded_allow_ips=settings.proxy or "",
-        ssl_certfile=settings.certificate,
-        ssl_keyfile=settings.key,
+        ssl_context_factory=tls,
     )
-    shown = socket.gethostname() if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-    scheme = "https" if settings.certificate is not None else "http"
-    url = f"{scheme}://{shown}:{port}/" + (f"?token={secret}" if secret is not None else "")
-    print(f"labelling {settings.root}: {url}", flush=True)  # noqa: T201
+    shown = socket.gethostname() if _is_everywhere(host) else f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.credentials is not None else "http"
+    print(f"labelling {settings.root}: {scheme}://{shown}:{port}/{query}", flush=True)  # noqa: T201
     try:
         uvicorn.Server(config).run([listening])
     finally:
@@ -114,8 +117,6 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def refuse_open(settings: WebSettings, *, local: bool) -> None:
     """Raise ConfigError for pages that others could reach, or overhear, without having been let in."""
-    if (settings.certificate is None) != (settings.key is None):
-        raise ConfigError("--tls-certificate and --tls-key go together")
     if local:
         return
     if settings.tokens is None:
@@ -123,10 +124,10 @@ def refuse_open(settings: WebSettings, *, local: bool) -> None:
             f"{settings.address} is beyond this machine: name the tokens of those who may come in with --tokens FILE "
             "(`s3k tokens add` makes one), or serve at 127.0.0.1"
         )
-    if settings.certificate is None and settings.proxy is None:
+    if settings.credentials is None and settings.proxy is None:
         raise ConfigError(
             f"{settings.address} is beyond this machine, and tokens would go over the wire in clear text: name "
-            "--tls-certificate and --tls-key, or with --behind-proxy the address of a proxy that has TLS"
+            "a folder with --credentials (`s3k certs issue`), or with --behind-proxy the address of a proxy with TLS"
         )
 
 
@@ -142,6 +143,34 @@ def user_name() -> str:
 def _names(host: str, given: tuple[str, ...], *, local: bool) -> set[str]:
     own = LOOPBACK_NAMES if local else (socket.gethostname(), socket.getfqdn(), host)
     return {name.lower() for name in (*own, *given) if name}
+
+
+def tls_of(folder: Path) -> Callable[[object, object], ssl.SSLContext]:
+    """A context, as uvicorn asks for it, that takes up renewed files with the next connection.
+
+    Raises:
+        AccessError: the credentials cannot be used.
+    """
+    credentials = Credentials(folder)
+    used = [(credentials.current(), server_context(credentials, asks=False))]
+
+    def renew(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        material = credentials.current()
+        if material is not used[0][0]:
+            with suppress(AccessError):  # in the middle of a copy the old files do
+                used[0] = material, server_context(credentials, asks=False)
+        connection.context = used[0][1]
+
+    used[0][1].sni_callback = renew
+    first = used[0][1]
+    return lambda config, default: first
+
+
+def _is_everywhere(host: str) -> bool:
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,15 +4,17 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from deploy.cli import main
-from deploy.web.serve import WebSettings, parse_address, refuse_open
+from deploy.web.serve import WebSettings, parse_address, refuse_open, tls_of
 from s3k_dist.errors import ConfigError
 from tests.deploy.web.conftest import Toys
 
@@ -55,7 +57,7 @@ def test_a_kill_straight_after_a_click_leaves_the_label_stored(toys: Toys, tmp_p
         (["--address", "192.168.1.5:8470"], "beyond this machine"),
         (["--address", "lab.example:8470", "--tokens", "t.json"], "--behind-proxy"),
         (["--address", "8470"], "expected HOST:PORT"),
-        (["--address", "127.0.0.1:0", "--tls-key", "k.pem"], "go together"),
+        (["--address", "127.0.0.1:0", "--credentials", "/nowhere"], "/nowhere"),
         (["--address", "127.0.0.1:0", "--tokens", "/nowhere/tokens.json"], "cannot read the tokens"),
     ],
 )
@@ -77,3 +79,25 @@ def test_addresses() -> None:
         parse_address("127.0.0.1:99999")
     beyond = WebSettings(Path(), "10.0.0.1:80", tokens=Path("t"), proxy="10.0.0.2")
     refuse_open(beyond, local=False)
+
+
+def test_renewed_certificates_are_shown_to_the_next_browser(tmp_path: Path) -> None:
+    authority, desk = str(tmp_path / "authority"), tmp_path / "desk"
+    assert main(["certs", "init", "--authority", authority]) == 0
+    assert main(["certs", "issue", "service/desk", "--out", str(desk), "--host", "lab", "--authority", authority]) == 0
+    server = tls_of(desk)(None, None)
+    first = shown(server, desk / "ca.pem")
+    assert shown(server, desk / "ca.pem") == first
+    assert main(["certs", "renew", str(desk), "--authority", authority]) == 0
+    assert shown(server, desk / "ca.pem") != first
+
+
+def shown(server: ssl.SSLContext, authority: Path) -> bytes | None:
+    """The certificate that a browser sees, which knows the server as "lab"."""
+    client = ssl.create_default_context(cafile=authority)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(down, up, server_hostname="lab"), server.wrap_bio(up, down, server_side=True)]
+    for end in ends * 4:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return ends[0].getpeercert(binary_form=True)
