@@ -9,7 +9,7 @@ Every primitive ends: where it should, or with a ``BehaviourError`` that says ho
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,9 @@ GAIN_M_S2 = 0.5  # of speed, when it sets off
 WITHIN_M, WITHIN_RAD = 0.004, 0.05
 PATIENCE_S = 15.0
 OPEN_M, EMPTY_M, SQUEEZE_N = 0.085, 0.006, 10.0  # more squeezes soft things out
+FINGER_M = 0.006  # half their thickness
+CLEAR_M = 0.06  # between a finger and the middle of what it shall not touch
+MOST_TURN_DEG = 75  # from across: at 90 one finger would come down on the limb
 DOWN = np.array([0.0, 0.0, -1.0])
 
 
@@ -145,11 +148,37 @@ def across(hand: Hand, direction_m: np.ndarray) -> float:
     return wanted - np.pi * round((wanted - now) / np.pi)
 
 
+def clear_of(at_m: np.ndarray, yaw_rad: float, avoid_m: Sequence[np.ndarray]) -> float:
+    """The yaw, radians, nearest to ``yaw_rad`` at which both open fingers come down clear of other parts of a thing.
+
+    Args:
+        at_m: between the fingers, world frame, shape (3,).
+        yaw_rad: that is wanted.
+        avoid_m: middles of the other parts, world frame, shape (3,) each. Where no yaw keeps ``CLEAR_M`` from all of
+            them, it is the one that keeps the most.
+    """
+    if not avoid_m:
+        return yaw_rad
+    others = np.stack(avoid_m)[:, :2] - at_m[:2]
+    turns = np.radians(sorted(range(-MOST_TURN_DEG, MOST_TURN_DEG + 1, 5), key=abs))
+    best, room_m = yaw_rad, -1.0
+    for yaw in yaw_rad + turns:
+        finger = (OPEN_M / 2 + FINGER_M) * np.array([-np.sin(yaw), np.cos(yaw)])
+        apart_m = min(float(np.linalg.norm(others - side * finger, axis=1).min()) for side in (1, -1))
+        if apart_m >= CLEAR_M:
+            return float(yaw)
+        if apart_m > room_m:
+            best, room_m = float(yaw), apart_m
+    return best
+
+
 def grasp(
     hand: Hand,
     at_m: np.ndarray,
     towards_m: np.ndarray,
     *,
+    avoid_m: Sequence[np.ndarray] = (),
+    below_m: float = 0.0,
     floor_m: float = -np.inf,
     above_m: float = 0.12,
     force_n: float = SQUEEZE_N,
@@ -160,6 +189,8 @@ def grasp(
         hand: to grasp with.
         at_m: where, inside the thing, world frame, shape (3,).
         towards_m: a point of the thing that the fingers shall not close along, such as the middle of its body.
+        avoid_m: middles of its other parts, on which no finger shall come down; the hand turns away from them.
+        below_m: how far below the keypoint the tool point goes: what is round slips out of fingertips above its middle.
         floor_m: height of the tool point below which the fingers would touch the table.
         above_m: from where the hand comes down.
         force_n: of the fingers.
@@ -170,11 +201,11 @@ def grasp(
     Raises:
         BehaviourError: the hand cannot get there, or the fingers closed on nothing.
     """
-    at_m = np.array([*at_m[:2], max(float(at_m[2]), floor_m)])
-    yaw = across(hand, towards_m - at_m)
+    at_m = np.array([*at_m[:2], max(float(at_m[2]) - below_m, floor_m)])
+    yaw = clear_of(at_m, across(hand, towards_m - at_m), avoid_m)
     hand.grip(OPEN_M, force_n)
     approach(hand, at_m, yaw, above_m=above_m)
-    go(hand, at_m, yaw, speed_m_s=DESCENT_M_S, within_m=2 * WITHIN_M)
+    go(hand, at_m, yaw, speed_m_s=DESCENT_M_S)
     opening_m = hand.grip(0.0, force_n)
     if opening_m < EMPTY_M:
         raise BehaviourError(f"the fingers closed on nothing at {np.round(at_m, 3).tolist()}")

@@ -38,6 +38,7 @@ PAGE, FILM = Path("docs/experiments/plush_grasp.md"), IMAGES / "plush_grasp.gif"
 SIZE_PX, FRAMES_EACH, UNLABELLED, STEPS = 128, 40, 800, 3000
 TRIALS, FIRST_TRIAL, ATTEMPTS = 50, 5000, 3
 FLOOR_M, LIFT_M, HELD_S, UP_M = 0.016, 0.2, 1.0, 0.12
+BELOW_M = 0.015  # the fingers end 12 mm below the tool point, and the paw is a ball of some 25 mm
 UNSURE_M = 0.03  # standard deviation of a keypoint beyond which it is not grasped at
 PAW, BODY = "right_paw", "body"
 FILM_MS, FILM_VIEWS, FILM_PX = 100, 2, 200
@@ -75,8 +76,14 @@ def lift_by_the_paw(hand: Hand, see: Callable[[], dict[str, np.ndarray]]) -> Non
     fox = see()
     if PAW not in fox or BODY not in fox:
         raise BehaviourError(f"not seen: {', '.join(sorted({PAW, BODY} - set(fox)))}")
-    grasp(hand, fox[PAW], fox[BODY], floor_m=FLOOR_M)
+    grasp_paw(hand, fox)
     lift(hand, LIFT_M)
+
+
+def grasp_paw(hand: Hand, fox: dict[str, np.ndarray]) -> None:
+    """Deep enough to hold a ball, and beside the head and the other limbs; raises as ``grasp``."""
+    others = [point_m for name, point_m in fox.items() if name != PAW]
+    grasp(hand, fox[PAW], fox[BODY], avoid_m=others, below_m=BELOW_M, floor_m=FLOOR_M)
 
 
 def trial(cell: PlushCell, eyes: Eyes, seed: int) -> Trial:
@@ -154,7 +161,7 @@ def film(detector: KeypointDetector, seed: int) -> None:
     eyes.stop()
     cell.reset(seed)
     hand = Filmed(cell)
-    grasp(hand, seen[PAW], seen[BODY], floor_m=FLOOR_M)
+    grasp_paw(hand, seen)
     lift(hand, LIFT_M)
     cell.stop()
     make_folder(FILM.parent)

@@ -4,8 +4,26 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actors.behaviours import EMPTY_M, HandState, RemoteHand, across, approach, go, grasp, insert, lift, place
+from actors.behaviours import (
+    CLEAR_M,
+    EMPTY_M,
+    FINGER_M,
+    MOST_TURN_DEG,
+    OPEN_M,
+    HandState,
+    RemoteHand,
+    across,
+    approach,
+    clear_of,
+    go,
+    grasp,
+    insert,
+    lift,
+    place,
+)
 from actors.robots.client import RobotClient
 from actors.robots.gated import GatedRobot
 from actors.robots.server import RobotServer
@@ -163,3 +181,28 @@ def test_a_robot_behind_its_gate_is_a_hand() -> None:
             go(hand, there, patience_s=20.0)
             np.testing.assert_allclose(hand.state().position_m, there, atol=0.006)
         server.stop(0.2)
+
+
+@given(
+    st.floats(-3, 3),
+    st.lists(st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(0, 0.1)), min_size=1, max_size=4),
+)
+def test_fingers_come_down_beside_what_they_shall_not_touch(
+    wanted: float, others: list[tuple[float, float, float]]
+) -> None:
+    at_m, avoid = np.array([0.01, -0.02, 0.05]), [np.array(other) for other in others]
+
+    def room_m(yaw: float) -> float:
+        finger = (OPEN_M / 2 + FINGER_M) * np.array([-np.sin(yaw), np.cos(yaw)])
+        tips = (at_m[:2] + finger, at_m[:2] - finger)
+        return min(float(np.linalg.norm(other[:2] - tip)) for other in avoid for tip in tips)
+
+    yaw = clear_of(at_m, wanted, avoid)
+    assert abs(yaw - wanted) <= np.radians(MOST_TURN_DEG) + 1e-9
+    assert room_m(yaw) >= min(CLEAR_M, room_m(wanted)) - 1e-9
+    if room_m(wanted) >= CLEAR_M:
+        assert yaw == pytest.approx(wanted)
+
+
+def test_with_nothing_to_avoid_the_hand_turns_as_it_was_told() -> None:
+    assert clear_of(np.zeros(3), 0.3, []) == 0.3
