@@ -22,7 +22,8 @@ def projected_covariance(seen: FrameFeatures, cameras: Cameras) -> np.ndarray:
         for step in STEP_M * np.eye(3)
     ]
     jacobian = np.stack(columns, axis=-1)
-    return jacobian @ seen.covariance_m2 @ jacobian.swapaxes(-1, -2)
+    spread: np.ndarray = jacobian @ seen.covariance_m2 @ jacobian.swapaxes(-1, -2)
+    return spread
 
 
 def ellipse_90(covariance_px2: np.ndarray) -> tuple[float, float, float]:

@@ -30,15 +30,17 @@ class RunPages:
         folder: of the run.
         runs: folder of the runs to compare with.
         robot_credentials: folder of an operator's certificate, to stop robots beyond this machine; None for none.
+        sight: of its models; None for those in its folder.
     """
 
     folder: RunFolder
     runs: Path
     robot_credentials: Path | None = None
+    sight: Sight | None = None
 
     def routers(self, project: LabelProject, pages: Pages) -> list[APIRouter]:
         """One for each page, in the order of `TITLES`."""
-        sight = Sight(self.folder.models)
+        sight = self.sight or Sight(self.folder.models)
         run = LiveRun(self.folder, project, sight)
         commands = CellCommands(run.register, AuditLog(self.folder.audit), self.robot_credentials)
         return [

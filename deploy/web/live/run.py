@@ -193,7 +193,9 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _finite(figures: dict[str, float | str]) -> dict[str, float | str]:
-    return {name: value if isinstance(value, str) or abs(value) < float("inf") else "?" for name, value in figures.items()}
+    return {
+        name: value if isinstance(value, str) or abs(value) < float("inf") else "?" for name, value in figures.items()
+    }
 
 
 def _setting(root: Path, section: str, name: str) -> float | None:
@@ -203,5 +205,3 @@ def _setting(root: Path, section: str, name: str) -> float | None:
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return None
     return float(value) if isinstance(value, int | float) else None
-
-

@@ -8,12 +8,11 @@ import torch
 from deploy.web.label.project import LabelProject
 from deploy.web.label.queue import evenly
 from deploy.web.sight import Sight, drawn_features
-from s3k_dist.errors import TooFewViewsError
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.geometry.projection import Cameras
 from s3k_dist.geometry.triangulation import triangulate_labels
-from s3k_dist.labels.store import Label
+from s3k_dist.labels.store import MIN_VIEWS, Label
 
 HELD_OUT, NEWEST = 8, 4
 MM = 1000.0
@@ -40,9 +39,7 @@ class Comparison:
         reader = self._project.reader
         reader.refresh()
         labels = self._project.labels()
-        held_out = [
-            label.frame for label in labels.finished("held_out") if reader.index_of(label.frame) is not None
-        ]
+        held_out = [label.frame for label in labels.finished("held_out") if reader.index_of(label.frame) is not None]
         newest = [reader.id_of(int(reader.of_cell(cell)[-1])) for cell in reader.cells()]
         return {
             "keypoints": self._project.keypoints(labels),
@@ -86,17 +83,22 @@ def errors_by_label(features: FrameFeatures, frame: MultiViewFrame, label: Label
         error: dict[str, float] = {}
         if any(clicked):
             error["px"] = float(np.linalg.norm(features.pixels[clicked, k] - clicks[clicked], axis=-1).mean())
-        point = label.points_m.get(name)
-        if point is None and any(clicked):
-            try:
-                point = triangulate_labels(
-                    torch.from_numpy(clicks)[:, None], torch.tensor(clicked)[:, None], Cameras.stack(frame.cameras)
-                )[0].tolist()
-            except TooFewViewsError:
-                point = None
+        point = _point(label, name, clicks, clicked, frame)
         if point is not None:
-            error["mm"] = MM * float(np.linalg.norm(features.positions_m[k] - np.array(point)))
+            error["mm"] = MM * float(np.linalg.norm(features.positions_m[k] - point))
         finite = {unit: round(value, 3) for unit, value in error.items() if np.isfinite(value)}
         if finite:
             found[name] = finite
     return found
+
+
+def _point(
+    label: Label, name: str, clicks: np.ndarray, clicked: list[bool], frame: MultiViewFrame
+) -> np.ndarray | None:
+    """Where the label puts a keypoint, world frame, metres; None if it has too few clicks to say."""
+    if name in label.points_m:
+        return np.array(label.points_m[name])
+    if sum(clicked) < MIN_VIEWS:
+        return None
+    pixels, cameras = torch.from_numpy(clicks)[:, None], Cameras.stack(frame.cameras)
+    return triangulate_labels(pixels, torch.tensor(clicked)[:, None], cameras)[0].numpy()

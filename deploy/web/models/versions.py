@@ -45,7 +45,11 @@ class Decisions(FollowedLines):
         """Who had this happen; empty if nobody noted it."""
         action = "model.promote" if event.action == "promoted" else "model.roll_back"
         at_s = event.at_ns / 1e9
-        near = [made for made in self._made if made[1:3] == (action, event.version) and abs(made[0] - at_s) < SAME_DECISION_S]
+        near = [
+            made
+            for made in self._made
+            if made[1:3] == (action, event.version) and abs(made[0] - at_s) < SAME_DECISION_S
+        ]
         return min(near, key=lambda made: abs(made[0] - at_s))[3] if near else ""
 
 

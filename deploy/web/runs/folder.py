@@ -152,7 +152,9 @@ def _facts(path: Path) -> dict[str, Any]:
     }
 
 
-def _state(summary: dict[str, Any], status: RunStatus | None, touched_s: float) -> Literal["runs", "finished", "stopped"]:
+def _state(
+    summary: dict[str, Any], status: RunStatus | None, touched_s: float
+) -> Literal["runs", "finished", "stopped"]:
     alive = status is not None and not status.over and not status.silent_s()
     if summary and not alive:
         return "finished"

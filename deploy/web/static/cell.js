@@ -32,7 +32,7 @@ export class CellCard {
         swatch.style.background = colour;
         return made("li", {}, swatch, name);
       }),
-      made("li", {}, found.version === null ? "no model has looked at it" : `seen by model v${found.version}; ellipses hold 90 of 100`),
+      made("li", {}, found.version === null ? "no model has looked at it" : `as model v${found.version} sees them, 90 of 100 within the ellipses`),
     );
   }
 
@@ -47,7 +47,7 @@ export class CellCard {
     if ("steps/min" in figures && run.state === "running") facts.push(["rate", `${figure(figures["steps/min"])} steps/min`]);
     if (cell.captured_at_s) facts.push(["image", ago(now - cell.captured_at_s)]);
     if ("episodes" in figures) facts.push(["episodes", figures.episodes]);
-    facts.push(["frames", whole(cell.frames)]);
+    else facts.push(["frames", whole(cell.frames)]);
     if (cell.part?.restarts) facts.push(["restarts", cell.part.restarts]);
     this.facts.replaceChildren(...facts.map(([name, value]) => made("span", {}, `${name} `, made("b", {}, String(value)))));
     const good = cell.outcomes.filter((each) => each === "success").length;

@@ -5,6 +5,7 @@ import { showCharts } from "./chart.js";
 import { at, chip, date, duration, made, replaced } from "./dom.js";
 
 const EVERY_MS = 10000;
+const NOTABLE = 0.05; // a smaller share of a figure is neither better nor worse: runs differ by as much
 const STATES = { finished: "good", runs: "other", stopped: "plain" };
 const own = document.querySelector("main").dataset.own;
 
@@ -70,7 +71,7 @@ function showFigures() {
     if (a === null && b === null) return [];
     const said = (value) => (value === null ? "" : `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`);
     const change = a === null || b === null ? null : Number((b - a).toFixed(digits));
-    const tone = !change || !better ? "muted" : change > 0 === (better === "high") ? "better" : "worse";
+    const tone = !change || !better || Math.abs(b - a) < NOTABLE * Math.max(Math.abs(a), Math.abs(b)) ? "muted" : change > 0 === (better === "high") ? "better" : "worse";
     const sign = change === null ? "" : change === 0 ? "=" : `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(digits)}`;
     return [made("tr", {}, made("td", {}, name), made("td", { className: "number" }, said(a)), made("td", { className: "number" }, said(b)), made("td", { className: `number ${tone}` }, sign))];
   });
