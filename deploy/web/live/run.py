@@ -100,6 +100,7 @@ class LiveRun:
 
     def _look(self, cell: str) -> dict[str, Any]:
         reader = self._project.reader
+        reader.refresh()
         indices = reader.of_cell(cell)
         if not len(indices):
             raise StorageError(f"no frames of cell {cell!r}; there are those of {', '.join(reader.cells()) or 'none'}")
