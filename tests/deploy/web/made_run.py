@@ -87,7 +87,7 @@ class NoisySight(Sight):
 
 
 def make_run(root: Path, toys: Toys, robot: str = "127.0.0.1:9", now_s: float | None = None) -> MadeRun:
-    """Make the folder of a run, in the middle of its work, and beside it one that is finished.
+    """Make the folder of a run, in the middle of its work, and beside it two that are finished.
 
     Args:
         root: of the runs.
@@ -118,7 +118,8 @@ def make_run(root: Path, toys: Toys, robot: str = "127.0.0.1:9", now_s: float | 
         outcomes = {"windows": {"success_rate": window}}
         said = {"policy_version": steps // 10, "env_steps": steps, "updates": steps, "outcomes": outcomes}
         (checkpoint / "progress.json").write_text(json.dumps(said))
-    _finished(root / "toys-1")
+    _finished(root / "toys-0", better=0.45, days=2)
+    _finished(root / "toys-1", better=0.7, days=1)
     return run
 
 
@@ -231,26 +232,40 @@ def _drift(now_s: float) -> list[dict[str, object]]:
     ]
 
 
-def _finished(root: Path) -> None:
-    """A run of yesterday, with a summary and a report that tries what it must not."""
+def _finished(root: Path, better: float, days: float) -> None:
+    """A run of some days ago, with a summary and a report that tries what it must not."""
     root.mkdir()
     summary = {
         "preset": "laptop",
         "seed": 1,
+        "drift": {"alarms": 3},
         "wall_s": 702.0,
-        "keypoints": {"median_mm": 0.61, "p95_mm": 1.4, "rms_px": 0.7, "visited_median_mm": 0.66},
-        "policy": {"eval_success_rate": 0.86, "eval_claimed_success_rate": 0.9, "false_success_rate": 0.01},
+        "keypoints": {
+            "labelled_frames": round(170 * better),
+            "median_mm": round(0.427 / better, 2),
+            "p95_mm": round(0.98 / better, 2),
+            "rms_px": round(0.49 / better, 2),
+            "visited_median_mm": round(0.46 / better, 2),
+        },
+        "policy": {
+            "eval_success_rate": round(0.62 + 0.343 * better, 2),
+            "eval_claimed_success_rate": round(0.66 + 0.343 * better, 2),
+            "false_success_rate": 0.01,
+            "mean_steps_to_success": round(14 - 6 * better, 1),
+            "env_steps": 4013,
+            "updates": 4013,
+        },
         "service": {"p50_ms": 23.9, "p99_ms": 49.0},
     }
     (root / "summary.json").write_text(json.dumps(summary))
-    _lines(root / "metrics.jsonl", _metrics(0.7))
+    _lines(root / "metrics.jsonl", _metrics(better))
     (root / "report.html").write_text(
         "<!doctype html><title>a report</title><p id=said>a report</p><script>"
         "try { document.cookie; document.title = 'not sandboxed' } catch { document.title = 'sandboxed' }"
         "fetch('/live/state').then(() => document.title += ', asked', () => document.title += ', refused')</script>"
     )
     for path in (root, *root.iterdir()):
-        os.utime(path, (time.time() - 86_000, time.time() - 86_000))
+        os.utime(path, (time.time() - 86_000 * days, time.time() - 86_000 * days))
 
 
 def _lines(path: Path, entries: list[dict[str, object]]) -> None:

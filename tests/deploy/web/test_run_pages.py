@@ -245,14 +245,15 @@ def test_two_versions_on_the_same_frame_differ_as_their_errors_do(client: TestCl
 
 
 def test_runs_are_listed_and_compared(client: TestClient, run: MadeRun) -> None:
-    now, before = ask(client, "/runs/list")
+    now, before, oldest = ask(client, "/runs/list")
     assert (now["name"], now["state"], now["live_success"], now["report"]) == ("toys-2", "runs", "92%", False)
     assert (before["name"], before["state"], before["success"], before["error_mm"]) == ("toys-1", "finished", 86, 0.61)
+    assert oldest["name"] == "toys-0"
     details = ask(client, "/runs/of/toys-1")
     figures = {each["name"]: each["value"] for each in details["figures"]}
     assert figures["Success, evaluation"] == 86
     assert figures["Wall time"] == pytest.approx(11.7)
-    assert figures["Drift alarms"] is None
+    assert figures["Demonstrations"] is None
     assert details["charts"][0]["lines"]
 
 

@@ -214,7 +214,12 @@ def test_the_pages_have_their_pictures_taken(
     if folder is None:
         pytest.skip("no --pictures")
     with Watcher(browser, address, Role.OPERATOR, color_scheme=scheme) as watcher:
-        for page, drawn in (("live", 8), ("models", 8), ("runs", 0)):
+        for page, drawn, height in (("live", 8, 1010), ("models", 8, 1120), ("runs", 0, 860)):
+            watcher.page.set_viewport_size({"width": 1440, "height": height})
             watcher.open(page, drawn)
+            if page == "runs":
+                watcher.page.click("[data-run=toys-0] .picks .a")
+                watcher.page.click("[data-run=toys-1] .picks .b")
+                watcher.until("document.querySelectorAll('[data-chart=success] path.line').length === 2")
             watcher.page.wait_for_timeout(2500)
             watcher.page.screenshot(path=folder / f"web-{page}{'-dark' if scheme == 'dark' else ''}.png")
