@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from actors.robots.server import RobotServer
 from actors.safety.gate import Mode
 from deploy.ellipses import CHI2_90_OF_TWO, ellipse_90, pixels_of, projected_covariance
 from deploy.fleet.status import write_status
+from deploy.run_folder import RunFolder
 from deploy.web.access import Access
 from deploy.web.app import create_app
 from deploy.web.follow import FollowedSeries
@@ -28,11 +30,12 @@ from s3k_dist.access.audit import read_audit
 from s3k_dist.access.tokens import Role
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.geometry.projection import Cameras
-from tests.attacks.targets import LIMITS, PaperRobot
+from tests.attacks.targets import LIMITS, PATIENCE_S, PaperRobot
 from tests.deploy.web.conftest import NAMES, SECRETS, Everybody, Toys
 from tests.deploy.web.made_run import ERROR_MM, MadeRun, NoisySight, make_run, running
 
 HOST = "127.0.0.1"
+FRESH_S = 600.0  # it says something as if by then: no slow test makes it fall silent
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +47,16 @@ def robot() -> Iterator[tuple[GatedRobot, str]]:
         server.stop(0.2)
 
 
+@pytest.fixture(scope="module")
+def made(toys: Toys, tmp_path_factory: pytest.TempPathFactory, robot: tuple[GatedRobot, str]) -> MadeRun:
+    return make_run(tmp_path_factory.mktemp("made"), toys, robot[1], time.time() + FRESH_S)
+
+
 @pytest.fixture
-def run(toys: Toys, tmp_path: Path, robot: tuple[GatedRobot, str]) -> MadeRun:
-    return make_run(tmp_path, toys, robot[1])
+def run(made: MadeRun, tmp_path: Path) -> MadeRun:
+    """A copy for each test, which says that it is at work now."""
+    shutil.copytree(made.folder.root.parent, tmp_path, dirs_exist_ok=True)
+    return replace(made, folder=RunFolder(tmp_path / made.folder.root.name))
 
 
 @pytest.fixture
@@ -71,7 +81,7 @@ def test_the_state_of_a_run_says_how_its_cells_are(client: TestClient, run: Made
     first, second = state["cells"]
     assert (first["name"], first["kind"], first["robot"]) == ("bench1", "simulated", None)
     assert second["robot"] == run.register.cells()["bench2"][0].physical.robot_address  # type: ignore[union-attr]
-    assert 0 < state["now_s"] - first["captured_at_s"] < 60
+    assert abs(state["now_s"] - first["captured_at_s"]) < 2 * FRESH_S
     assert first["part"]["figures"]["policy"] == "386"
     assert set(first["outcomes"]) == {"success", "failure", "false"}
     assert [alarm["text"] for alarm in state["alarms"]] == [
@@ -199,7 +209,10 @@ def test_an_operator_stops_a_robot_and_its_cell_rests(
     assert ask(client, path, Role.LABELLER, "POST", reason="mine") == 403
     assert robot[0].state.mode is not Mode.STOPPED
     assert ask(client, path, Role.OPERATOR, "POST", reason="a hand")["wish"] == "drain"
-    assert robot[0].state.mode is Mode.STOPPED
+    give_up = time.monotonic() + PATIENCE_S
+    while robot[0].state.mode is not Mode.STOPPED:  # with the gate's next step
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
     assert run.wish("bench2") == "drain"
     *_, noted = read_audit(run.folder.audit)
     assert (noted.who, noted.action, noted.facts["reason"]) == ("operator", "robot.stop", "a hand")
