@@ -214,7 +214,7 @@ def test_the_pages_have_their_pictures_taken(
     if folder is None:
         pytest.skip("no --pictures")
     with Watcher(browser, address, Role.OPERATOR, color_scheme=scheme) as watcher:
-        for page, drawn, height in (("live", 8, 1010), ("models", 8, 1120), ("runs", 0, 860)):
+        for page, drawn, height in (("live", 8, 1080), ("models", 8, 1120), ("runs", 0, 860)):
             watcher.page.set_viewport_size({"width": 1440, "height": height})
             watcher.open(page, drawn)
             if page == "runs":
