@@ -6,15 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from deploy.ellipses import ellipse_90, pixels_of, projected_covariance
 from deploy.report.pictures import LOSSLESS_PX, Shot, heatmap_picture, marks_within, picture_uri
 from s3k_dist.features.types import FrameFeatures
 from s3k_dist.frames import MultiViewFrame, stack_images
-from s3k_dist.geometry.projection import Cameras, project
+from s3k_dist.geometry.projection import Cameras
 from s3k_dist.keypoints.detector import KeypointDetector
 
-CHI2_90_OF_TWO = 4.605  # the 90% quantile of the chi-squared distribution with two degrees of freedom
 CLOSE_UP_PX = 16  # at 128 px
-STEP_M = 1e-5
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def evaluated_frames(
 
 def _views(frame: MultiViewFrame, seen: FrameFeatures, truth_m: np.ndarray, heat: np.ndarray) -> list[EvaluatedView]:
     cameras = Cameras.stack(frame.cameras)
-    reprojected, true = (_pixels(points, cameras) for points in (seen.positions_m, truth_m))
-    spread = _projected_covariance(seen, cameras)
+    reprojected, true = (pixels_of(points, cameras) for points in (seen.positions_m, truth_m))
+    spread = projected_covariance(seen, cameras)
     views = []
     for index, view in enumerate(frame.views):
         rows, columns = view.image.shape[:2]
@@ -107,25 +106,9 @@ def _views(frame: MultiViewFrame, seen: FrameFeatures, truth_m: np.ndarray, heat
     return views
 
 
-def _projected_covariance(seen: FrameFeatures, cameras: Cameras) -> np.ndarray:
-    """To first order, square pixels, shape (views, K, 2, 2)."""
-    columns = [
-        (_pixels(seen.positions_m + step, cameras) - _pixels(seen.positions_m - step, cameras)) / (2 * STEP_M)
-        for step in STEP_M * np.eye(3)
-    ]
-    jacobian = np.stack(columns, axis=-1)
-    return jacobian @ seen.covariance_m2 @ jacobian.swapaxes(-1, -2)
-
-
-def _pixels(points_m: np.ndarray, cameras: Cameras) -> np.ndarray:
-    return project(torch.from_numpy(points_m).double(), cameras)[0].numpy()
-
-
 def _ellipse(keypoint: int, x: float, y: float, covariance_px2: np.ndarray) -> Ellipse:
-    variances, axes = np.linalg.eigh(covariance_px2)
-    across, along = np.sqrt(CHI2_90_OF_TWO * np.maximum(variances, 0))
-    turn = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
-    return Ellipse(keypoint, x, y, round(float(along), 2), round(float(across), 2), round(float(turn), 1))
+    along, across, turn = ellipse_90(covariance_px2)
+    return Ellipse(keypoint, x, y, round(along, 2), round(across, 2), round(turn, 1))
 
 
 def _close_up(

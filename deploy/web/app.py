@@ -14,11 +14,19 @@ from deploy.web.label.project import LabelProject
 from deploy.web.label.router import label_router
 from deploy.web.pages import Pages
 from deploy.web.routes import GuardedRoute, refuse_unguarded
+from deploy.web.run_pages import TITLES, RunPages
 
 PAGES = {"label": "Label"}
 
 
-def create_app(project: LabelProject, access: Access, *, names: Collection[str], any_address: bool = False) -> FastAPI:
+def create_app(
+    project: LabelProject,
+    access: Access,
+    *,
+    names: Collection[str],
+    any_address: bool = False,
+    run: RunPages | None = None,
+) -> FastAPI:
     """Put it together.
 
     Args:
@@ -26,6 +34,7 @@ def create_app(project: LabelProject, access: Access, *, names: Collection[str],
         access: who may do what.
         names: of this server, as `Gate` takes them.
         any_address: the same.
+        run: that it is the stream of, with pages of its own; None for a data set, which is only labelled.
 
     Raises:
         ConfigError: a route does not say who may use it.
@@ -34,9 +43,11 @@ def create_app(project: LabelProject, access: Access, *, names: Collection[str],
     app = FastAPI(title="s3k", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.route_class = GuardedRoute
     app.state.access = access
-    pages = Pages(project.folder.root.resolve().name, PAGES)
+    pages = Pages(project.folder.root.resolve().name, PAGES if run is None else PAGES | TITLES)
     app.include_router(entrance_router(access, pages))
     app.include_router(label_router(project, pages))
+    for router in run.routers(project, pages) if run is not None else ():
+        app.include_router(router)
     refuse_unguarded(app)
 
     @app.exception_handler(StarletteHTTPException)

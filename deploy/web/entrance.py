@@ -53,6 +53,12 @@ def entrance_router(access: Access, pages: Pages) -> APIRouter:
         access.forget(answer)
         return answer
 
+    @router.get("/healthz")
+    @public
+    def health() -> Response:
+        # That it answers is all that a probe may know.
+        return Response("ok\n", media_type="text/plain")
+
     @router.get("/static/{name}")
     @public
     def static(name: str) -> Response:

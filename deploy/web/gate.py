@@ -20,6 +20,8 @@ TOO_LARGE = f"at most {MAX_BODY_BYTES} bytes are taken"
 REQUESTS_A_S = 60.0  # of one address: a drag asks thirty times a second
 BURST = 240.0  # a frame of twelve views and a strip of thumbnails, at once
 REMEMBERED = 1000  # addresses
+HEALTH = "/healthz"  # a probe asks an address, not a name; there is nothing to see
+POLICY = "Content-Security-Policy"
 SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -27,7 +29,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
 
@@ -58,7 +60,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY or name not in headers:  # a route may have a stricter one of its own
+                        headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -71,7 +74,7 @@ class Gate:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._is_own(_name(host)):
+        if not self._is_own(_name(host)) and scope["path"] != HEALTH:
             return 421, f"this server is not {host!r}; {', '.join(sorted(self._names))} can be asked for"
         if origin is not None and urlsplit(origin).netloc != host:
             return 403, f"a page of {origin!r} may not use this one"

@@ -33,6 +33,7 @@ class Pages:
             page=page,
             holder=holder,
             may_label=holder is not None and holder.role >= Role.LABELLER,
+            may_operate=holder is not None and holder.role >= Role.OPERATOR,
         )
 
 

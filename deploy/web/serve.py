@@ -17,6 +17,7 @@ from deploy.web.access import Access
 from deploy.web.app import create_app
 from deploy.web.label.predictions import Predictions
 from deploy.web.label.project import LabelProject
+from deploy.web.run_pages import RunPages
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.access.credentials import Credentials
 from s3k_dist.access.https import server_context
@@ -42,6 +43,7 @@ class WebSettings:
         proxy: address of a proxy whose account of the client and of TLS is believed; None for none.
         names: by which browsers ask for this server, beside its own.
         audit: file of the audit log, which takes refusals.
+        run: the run whose pages are shown; None where ``root`` is a data set.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class WebSettings:
     proxy: str | None = None
     names: tuple[str, ...] = ()
     audit: Path = Path("audit.jsonl")
+    run: RunPages | None = None
 
 
 def serve_web(settings: WebSettings) -> int:
@@ -76,7 +79,8 @@ def serve_web(settings: WebSettings) -> int:
     port = listening.getsockname()[1]
     secure = settings.credentials is not None or settings.proxy is not None
     access = Access(tokens, cookie=f"s3k_{port}", secure=secure, audit=AuditLog(settings.audit))
-    app = create_app(project, access, names=_names(host, settings.names, local=local), any_address=not local)
+    names = _names(host, settings.names, local=local)
+    app = create_app(project, access, names=names, any_address=not local, run=settings.run)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -94,7 +98,8 @@ def serve_web(settings: WebSettings) -> int:
     )
     shown = socket.gethostname() if _is_everywhere(host) else f"[{host}]" if ":" in host else host
     scheme = "https" if settings.credentials is not None else "http"
-    print(f"labelling {settings.root}: {scheme}://{shown}:{port}/{query}", flush=True)  # noqa: T201
+    doing = "labelling" if settings.run is None else "showing"
+    print(f"{doing} {settings.root}: {scheme}://{shown}:{port}/{query}", flush=True)  # noqa: T201
     try:
         uvicorn.Server(config).run([listening])
     finally:

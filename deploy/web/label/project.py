@@ -33,6 +33,10 @@ class LabelProject:
         folder: a data set, or the folder of a run.
         predictions: of the model that serves there.
 
+    Attributes:
+        folder: as given.
+        reader: of its stream.
+
     Raises:
         StorageError: there is no stream.
     """
@@ -42,7 +46,7 @@ class LabelProject:
             raise StorageError(f"{folder.root} is no data set: it has no folder {folder.stream.name}")
         self.folder = folder
         self._predictions = predictions
-        self._reader = StreamReader(folder.stream)
+        self.reader = StreamReader(folder.stream)
         self._queue = LabelQueue(folder, predictions.detector)
         self._kept: OrderedDict[str, MultiViewFrame] = OrderedDict()
         self._read: tuple[tuple[int, int, int], LabelFile] | None = None
@@ -58,8 +62,8 @@ class LabelProject:
         Raises:
             StorageError: the stream cannot be listed, or the label file is damaged.
         """
-        self._reader.refresh()
-        file, known = self._file(), self._reader.frame_ids()
+        self.reader.refresh()
+        file, known = self.labels(), self.reader.frame_ids()
         labels = {label.frame: label for label in file.labels}
         given = [label for label in file.labels if label.taken_over is None]
         queue = self._queue.frames(known, set(labels))
@@ -81,7 +85,7 @@ class LabelProject:
 
     def keypoints(self, file: LabelFile | None = None) -> list[dict[str, str]]:
         """Names and colours; raises as `overview`."""
-        file = self._file() if file is None else file
+        file = self.labels() if file is None else file
         return [
             {"name": name, "colour": file.colours.get(name, keypoint_colour(index))}
             for index, name in enumerate(file.keypoints)
@@ -108,9 +112,9 @@ class LabelProject:
             if frame_id in self._kept:
                 self._kept.move_to_end(frame_id)
                 return self._kept[frame_id]
-        if self._reader.index_of(frame_id) is None:
-            self._reader.refresh()
-        frame = self._reader.read_by_id(frame_id).frame
+        if self.reader.index_of(frame_id) is None:
+            self.reader.refresh()
+        frame = self.reader.read_by_id(frame_id).frame
         with self._lock:
             self._kept[frame_id] = frame
             while len(self._kept) > FRAMES_KEPT:
@@ -119,7 +123,7 @@ class LabelProject:
 
     def describe(self, frame_id: str) -> dict[str, Any]:
         """A frame's views and its label; raises as `frame` and `overview`."""
-        frame, file = self.frame(frame_id), self._file()
+        frame, file = self.frame(frame_id), self.labels()
         label = next((each for each in file.labels if each.frame == frame_id), None)
         return {
             "frame": frame_id,
@@ -147,7 +151,7 @@ class LabelProject:
     def thumbnail(self, frame_id: str) -> bytes:
         """The first view, small, as PNG; raises as `frame`."""
         # Not kept: a strip of forty would push out what a person works on.
-        image = self._reader.read_by_id(frame_id).frame.views[0].image
+        image = self.reader.read_by_id(frame_id).frame.views[0].image
         scale = THUMBNAIL_PX / max(image.shape[:2])
         if scale < 1:
             size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
@@ -165,7 +169,7 @@ class LabelProject:
             LabelConflictError: another has changed the frame since.
             StorageError: the marks contradict one another, name what is not there, or cannot be written.
         """
-        frame, file = self.frame(frame_id), self._file()
+        frame, file = self.frame(frame_id), self.labels()
         _check_cameras(change.marks, frame)
         before = next((label for label in file.labels if label.frame == frame_id), None)
         split = change.split or (before.split if before is not None else next_split(file.labels))
@@ -180,10 +184,14 @@ class LabelProject:
 
     def state(self, frame_id: str, label: Label | None) -> dict[str, Any]:
         """What the page is told of a label that somebody else gave."""
-        return {"frame": frame_id, **_state(label, self._file())}
+        return {"frame": frame_id, **_state(label, self.labels())}
 
-    def _file(self) -> LabelFile:
-        """The labels; read again where the file is another than before."""
+    def labels(self) -> LabelFile:
+        """All of them; read again where the file is another than before.
+
+        Raises:
+            StorageError: the file is damaged.
+        """
         path = self.folder.labels
         try:
             status = path.stat()

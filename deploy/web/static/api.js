@@ -10,10 +10,10 @@ export class Refused extends Error {
   }
 }
 
-async function ask(path, method = "GET", body = undefined) {
+export async function ask(path, method = "GET", body = undefined, patienceMs = PATIENCE_MS) {
   const answer = await fetch(path, {
     method,
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(patienceMs),
     headers: body === undefined ? {} : { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
@@ -22,6 +22,7 @@ async function ask(path, method = "GET", body = undefined) {
   return said;
 }
 
+export const SLOW_MS = 60000; // a model is loaded, and looks
 const at = (frame) => "/label/frames/" + frame.split("/").map(encodeURIComponent).join("/");
 
 export const project = () => ask("/label/project");

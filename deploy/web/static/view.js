@@ -179,6 +179,7 @@ export class View {
   }
 
   #wheel(event) {
+    if (this.on.scrolls && !event.ctrlKey) return; // the page is longer than the window: the wheel is its own
     event.preventDefault();
     this.zoomBy(Math.exp(-event.deltaY * 0.002), [event.offsetX, event.offsetY]);
   }

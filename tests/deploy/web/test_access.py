@@ -9,11 +9,14 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from deploy.run_folder import RunFolder
+from deploy.web import gate
 from deploy.web.access import WRONG_TOKENS, Access
 from deploy.web.app import create_app
-from deploy.web.gate import BURST, MAX_BODY_BYTES
+from deploy.web.gate import MAX_BODY_BYTES
 from deploy.web.label.project import LabelProject
 from deploy.web.routes import GuardedRoute, all_routes, needs, public, refuse_unguarded
+from deploy.web.run_pages import RunPages
 from s3k_dist.access.audit import AuditLog, read_audit
 from s3k_dist.access.tokens import Role
 from s3k_dist.errors import ConfigError
@@ -21,6 +24,7 @@ from tests.deploy.web.conftest import SECRETS, Everybody
 
 HOST = "127.0.0.1"
 FRAME = "/label/frames/plush/0"
+FEW = 12  # requests
 
 
 @pytest.fixture
@@ -29,9 +33,10 @@ def audit(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(project_of: LabelProject, audit: Path) -> FastAPI:
+def app(project_of: LabelProject, audit: Path, tmp_path: Path) -> FastAPI:
     access = Access(Everybody(None), cookie="s3k_test", audit=AuditLog(audit))
-    return create_app(project_of, access, names=(HOST,))
+    run = RunPages(RunFolder(project_of.folder.root), tmp_path)
+    return create_app(project_of, access, names=(HOST,), run=run)
 
 
 @pytest.fixture
@@ -53,13 +58,14 @@ def guarded(app: FastAPI) -> list[GuardedRoute]:
 def call(client: TestClient, route: GuardedRoute, **given: Any) -> int:
     (method,) = route.methods
     path = route.path.replace("{cell}", "plush").replace("{sequence}", "0").replace("{camera}", "cam0")
+    path = path.replace("{version}", "1")
     return client.request(method, path.replace("{name}", "label.js"), **given).status_code
 
 
 def test_every_route_says_who_may_use_it_and_refuses_all_others(app: FastAPI, nobody: TestClient) -> None:
     routes = guarded(app)
-    assert {route.path for route in routes if route.role is None} == {"/", "/token", "/static/{name}"}
-    assert len(routes) > 10
+    assert {route.path for route in routes if route.role is None} == {"/", "/token", "/static/{name}", "/healthz"}
+    assert len(routes) > 25
     for route in routes:
         if route.role is None:
             continue
@@ -86,6 +92,18 @@ def test_a_route_without_a_role_cannot_exist(app: FastAPI) -> None:
     with pytest.raises(ConfigError, match=r"/openapi\.json"):
         refuse_unguarded(FastAPI())
     assert public(lambda: "").required_role is None
+
+
+def test_a_probe_learns_that_it_answers_and_nothing_else(nobody: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = nobody.get("/healthz", headers={"Host": "10.1.2.3:8470"})
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert nobody.get("/healthz", headers={"Origin": "http://evil.example"}).status_code == 403
+    assert nobody.get("/healthz/../live/state", headers={"Host": "10.1.2.3"}).status_code in (401, 404, 421)
+    assert nobody.post("/healthz", headers={"Host": "10.1.2.3", "Content-Length": "999999"}).status_code == 413
+    few_requests(monkeypatch)
+    asked = [nobody.get("/healthz", headers={"Host": "10.1.2.4"}).status_code for _ in range(FEW + 1)]
+    assert asked[-1] == 429
 
 
 def test_the_token_of_the_address_becomes_a_cookie(nobody: TestClient) -> None:
@@ -150,8 +168,15 @@ def test_bodies_are_bounded_and_are_json(nobody: TestClient) -> None:
     assert nobody.put(address, content=deep, headers={**headers, **kind}).status_code in (400, 422)
 
 
-def test_who_asks_too_often_waits(nobody: TestClient) -> None:
-    statuses = {nobody.get("/static/none").status_code for _ in range(int(2 * BURST))}
+def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few, and no more with time, that a slow machine cannot stay below them."""
+    monkeypatch.setattr(gate, "BURST", float(FEW))
+    monkeypatch.setattr(gate, "REQUESTS_A_S", 0.0)
+
+
+def test_who_asks_too_often_waits(nobody: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_requests(monkeypatch)
+    statuses = {nobody.get("/static/none").status_code for _ in range(2 * FEW)}
     assert statuses == {404, 429}
 
 
