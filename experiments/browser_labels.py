@@ -28,7 +28,7 @@ from deploy.interrupt import INTERRUPTED
 from deploy.recorded_truth import true_keypoints
 from deploy.run_folder import RunFolder
 from experiments.browser_labels_page import CLICK_ERROR_PX, VIEWS, WAYS, page
-from experiments.labelling_person import Person, label_page
+from experiments.labelling_person import Person, label_page, require_browser
 from experiments.machine import machine
 from experiments.pages import IMAGES, page_of
 from learners.keypoint.data import labelled_frames
@@ -93,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         make_folder(root)
         if not options.page:
+            if not (root / "labelling.json").exists():
+                require_browser()  # before minutes are spent
             record(setting, RunFolder(root / "clicked"))
             if not (root / "labelling.json").exists():
                 label(setting, root, options.seed, picture)
@@ -142,9 +144,9 @@ def label(setting: Setting, root: Path, seed: int, picture: Path) -> None:
             frame = person.frame
             if frame in labelled:
                 raise S3KError(f"the queue came round after {len(labelled)} frames in which every keypoint is in sight")
-            if all(len(pixels[frame][name]) >= VIEWS for name in KEYPOINTS):
-                for name in KEYPOINTS:
-                    person.mark(name, dict(list(pixels[frame][name].items())[:VIEWS]))
+            if _in_sight(pixels.get(frame)):
+                for name, views in pixels[frame].items():
+                    person.mark(name, dict(list(views.items())[:VIEWS]))
                 person.train_on_it()
                 labelled.append(frame)
                 if len(labelled) == setting.frames:
@@ -221,7 +223,7 @@ def judge(setting: Setting, root: Path, way: str) -> KeypointMetrics:
     reader, truth, pixels = DatasetFolder(folder.root).open_stream(), true_keypoints(folder), seen_pixels(folder)
     known = {label.frame for label in load_labels(folder.labels).labels}
     free = [frame for frame in reader.frame_ids() if frame not in known]
-    free = [frame for frame in free if all(len(views) >= VIEWS for views in pixels[frame].values())]
+    free = [frame for frame in free if _in_sight(pixels.get(frame))]
     chosen = np.unique(np.linspace(0, len(free) - 1, setting.held_out).round().astype(int))
     labels = [_true_label(free[index], truth) for index in chosen]
     registry = WeightsRegistry(root / "models" / way)
@@ -243,6 +245,11 @@ def publish(preset: str, setting: Setting, root: Path, seed: int, picture: Path)
     write_atomic(results, json.dumps(found, indent=1).encode())
     write_atomic(path, page(preset, found, picture.name).encode())
     print(f"wrote {path}")
+
+
+def _in_sight(seen: Mapping[str, Mapping[str, np.ndarray]] | None) -> bool:
+    """Whether each keypoint of a frame lies in enough views; of one that a kill left without a recording, no."""
+    return seen is not None and all(len(views) >= VIEWS for views in seen.values())
 
 
 def _true_label(frame: str, truth: Mapping[str, np.ndarray]) -> Label:

@@ -42,7 +42,7 @@ def page(preset: str, found: Mapping[str, Any], picture: str) -> str:
         f"edited. Machine: {found['machine']}.",
         "A scripted person in a headless Chromium does what a new user would: opens `s3k web` on a recording of the "
         f"cable cell ({found['stream_frames']:,} frames of four views of {setting['image_px']} px), names three "
-        f"keypoints, and labels the first {count} frames of the queue in {VIEWS} views each, with a click error of "
+        f"keypoints, and labels the first {_frames(count)} of the queue in {VIEWS} views each, with a click error of "
         f"{CLICK_ERROR_PX} px (standard deviation along each axis, in pixels of the {setting['image_px']} px image). "
         "`s3k train keypoints` then trains on these labels and all frames of the stream; and once more, with the same "
         "seed, on the simulator's own points of the same frames.",
@@ -57,7 +57,7 @@ def page(preset: str, found: Mapping[str, Any], picture: str) -> str:
         "## How long it takes",
         f"{labelling['clicks']} clicks, {acts['key']} keys or turns of the wheel; "
         f"{labelling['clicks'] / count:.0f} clicks a frame. A person would take {seconds / 60:.1f} minutes for the "
-        f"{count} frames, and {labelling['defining_s']:.0f} s before that to name the keypoints: "
+        f"{_frames(count)}, and {labelling['defining_s']:.0f} s before that to name the keypoints: "
         f"{'under' if seconds < GOAL_S else 'over'} five minutes. That is no measurement of people but the "
         f"keystroke-level model (Card, Moran, Newell, 1980) of what the script did: {each}, with thinking before every "
         f"click and once a frame; and the {labelling['waited_s']:.0f} s in which the page was waited for. Where "
@@ -65,3 +65,7 @@ def page(preset: str, found: Mapping[str, Any], picture: str) -> str:
         f"{labelling['stored_off_px']:.2f} px at most.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame" if count == 1 else f"{count} frames"

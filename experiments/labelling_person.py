@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def label_page(data: Path, audit: Path) -> Iterator["Page"]:
         PreflightError: there is no Playwright or no Chromium.
         ServiceError: the server does not start.
     """
-    launch = _chromium()
+    chromium = require_browser()
     command = [sys.executable, "-m", "deploy.cli", "web", "--data", str(data), "--audit", str(audit)]
     server = subprocess.Popen(
         [*command, "--address", "127.0.0.1:0"],
@@ -57,7 +58,7 @@ def label_page(data: Path, audit: Path) -> Iterator["Page"]:
     )
     try:
         address = _address(server)
-        with launch() as page:
+        with _opened(chromium) as page:
             page.goto(address)
             page.wait_for_selector("main[data-ready=yes]")
             yield page
@@ -150,7 +151,12 @@ class Person:
 
     def picture(self, path: Path) -> None:
         """Of the page as it is."""
-        self._until("[...document.querySelectorAll('.strip img')].every(each => each.complete && each.naturalWidth)")
+        # Thumbnails out of sight are not fetched.
+        self._until(
+            "[...document.querySelectorAll('.strip img')]"
+            ".filter(each => each.getBoundingClientRect().left < innerWidth && each.getBoundingClientRect().right > 0)"
+            ".every(each => each.complete && each.naturalWidth)"
+        )
         self._page.screenshot(path=path)
 
     def _click(self, camera: str, name: str, truth: np.ndarray) -> None:
@@ -222,35 +228,33 @@ class Person:
         self.waited_s += time.monotonic() - begun
 
 
-def _chromium() -> Callable[[], Any]:
-    """Opens a page in a browser, as a context.
+def require_browser() -> str:
+    """Path of a Chromium.
 
     Raises:
-        PreflightError: there is no Playwright or no Chromium.
+        PreflightError: there is none, or no Playwright to drive it.
     """
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise PreflightError(
-            "a scripted person needs Playwright: `pip install -e '.[dev]'`; it downloads no browser"
-        ) from error
+    if find_spec("playwright") is None:
+        raise PreflightError("a scripted person needs Playwright: install the extra dev; it downloads no browser")
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
         raise PreflightError("a scripted person needs a browser: no chromium on the PATH, and CHROMIUM names none")
+    return found
 
-    @contextmanager
-    def opened() -> Iterator["Page"]:
-        with sync_playwright() as driver:
-            alone = ["--no-sandbox"] if os.geteuid() == 0 else []
-            browser = driver.chromium.launch(executable_path=found, args=alone)
-            context = browser.new_context(viewport=VIEWPORT, color_scheme="light", locale="en-GB", timezone_id="UTC")
-            context.set_default_timeout(1e3 * PATIENCE_S)
-            try:
-                yield context.new_page()
-            finally:
-                browser.close()
 
-    return opened
+@contextmanager
+def _opened(chromium: str) -> Iterator["Page"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        alone = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=chromium, args=alone)
+        context = browser.new_context(viewport=VIEWPORT, color_scheme="light", locale="en-GB", timezone_id="UTC")
+        context.set_default_timeout(1e3 * PATIENCE_S)
+        try:
+            yield context.new_page()
+        finally:
+            browser.close()
 
 
 def _address(server: "subprocess.Popen[bytes]") -> str:
