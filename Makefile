@@ -31,10 +31,10 @@ check: ready ## lint, format, types, import and security rules, generated code, 
 	@$(python) -m deploy.monitoring --check
 	@$(python) scripts/check_manifests.py
 	@site=$$(mktemp -d); trap 'rm -rf "$$site"' EXIT; \
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -q -d "$$site"; echo "docs/: no link is broken"
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -d "$$site"; echo "docs/: no link is broken"
 
 docs: ready ## the documentation as a site, in build/site
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -q -d build/site
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict -d build/site
 	@echo "build/site/index.html"
 
 audit: ready ## known vulnerabilities of the pinned packages; asks an index, so it is no part of `check`

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from deploy.config import RunConfig
+from deploy.device import compute_device
 from deploy.followed_labels import FollowedLabels
 from deploy.recorded_truth import true_keypoints
 from deploy.run_folder import RunFolder
@@ -42,6 +43,7 @@ def build_learner(config: RunConfig, folder: RunFolder) -> KeypointLearner:
             WeightsRegistry(folder.models, AuditLog(folder.audit), "keypoint-learner"),
             seed=config.seed,
             new_labels=followed.changed,
+            device=compute_device(),
         )
 
     training = labelled_frames(reader, readable(reader, finished(labels, "train", lost), lost), labels.keypoints)

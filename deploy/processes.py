@@ -121,6 +121,7 @@ class ServiceProcess:
 
     def __init__(self, config: RunConfig, folder: RunFolder, address: str) -> None:
         _settle("service", threads=1)
+        from deploy.device import compute_device
         from s3k_dist.embeddings.encoder import ENCODER_KINDS, encoder_source
         from s3k_dist.features.detector import Trials
         from s3k_dist.features.server import FeatureServer
@@ -132,7 +133,7 @@ class ServiceProcess:
         self._thread = FeatureServerThread(
             FeatureServer(
                 registry.current,
-                lambda version: KeypointDetector.load(registry, version),
+                lambda version: KeypointDetector.load(registry, version, compute_device()),
                 address=address,
                 max_batch_frames=config.service.max_batch_frames,
                 max_queue_frames=config.service.max_queue_frames,

@@ -4,6 +4,7 @@ import signal
 import threading
 from pathlib import Path
 
+from deploy.device import compute_device
 from deploy.run_folder import RunFolder
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.access.reach import read_credentials
@@ -48,7 +49,7 @@ def serve(
         encoder = encoder_source(found)
     server = FeatureServer(
         registry.current,
-        lambda version: KeypointDetector.load(registry, version),
+        lambda version: KeypointDetector.load(registry, version, compute_device()),
         address=address,
         metrics_port=metrics_port,
         encoder=encoder,

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
+from deploy.device import compute_device
 from deploy.live_view import LiveView
 from deploy.settings import set_value, validated
 from deploy.training_loop import advance
@@ -153,7 +154,7 @@ def train(training: Training, out: Path) -> int:
     data = training_set(training)
     make_folder(out)
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = compute_device()
     trainer = KeypointTrainer(data.network, training.config(), data.labelled.to(device), seed=training.seed)
     checkpoint = TrainingCheckpoint(out / CHECKPOINT_NAME, data.identity)
     view = live_view(training)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from deploy.checkpoint import CHECKPOINT_NAME, TrainingCheckpoint
+from deploy.device import compute_device
 from deploy.live_view import LiveView
 from deploy.training_loop import advance
 from deploy.unlabelled import read_unlabelled, require_memory
@@ -86,7 +87,7 @@ def fit(
     _require_usable(reader)
     make_folder(out)
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = compute_device()
     with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):
         enter("read")
         frames = read_unlabelled(reader, view)

@@ -100,10 +100,12 @@ class UnlabelledPool:
     Args:
         capacity: frames.
         seed: decides which frames give way.
+        device: that they are kept on: the trainer's.
     """
 
-    def __init__(self, capacity: int, seed: int) -> None:
+    def __init__(self, capacity: int, seed: int, device: torch.device | str = "cpu") -> None:
         self._capacity = capacity
+        self._device = torch.device(device)
         self._rng = np.random.default_rng((seed, 3))
         self._frames: UnlabelledFrames | None = None
         self._count = 0
@@ -184,7 +186,7 @@ class UnlabelledPool:
             self._frames = UnlabelledFrames(
                 torch.zeros(self._capacity, *images.shape[1:], dtype=torch.uint8),
                 Cameras(*(torch.zeros(self._capacity, *part.shape[1:]) for part in _parts(cameras))),
-            )
+            ).to(self._device)
         if images.shape[1:] != self._frames.images.shape[1:]:
             return  # another layout of views: a model of its own
         slot = self._count if self._count < self._capacity else int(self._rng.integers(self._capacity))

@@ -19,7 +19,7 @@ from learners.keypoint.promotion import label_free, objections
 from learners.keypoint.state_file import DAMAGED, load_state, save_state, why_damaged
 from learners.keypoint.trainer import KeypointTrainer, StepReport
 from s3k_dist.errors import StorageError
-from s3k_dist.keypoints.detector import MODEL_KIND, NOISE_METRIC, KeypointDetector
+from s3k_dist.keypoints.detector import DEFAULT_NOISE_PX, MODEL_KIND, NOISE_METRIC, KeypointDetector
 from s3k_dist.keypoints.network import NetworkConfig
 from s3k_dist.stream.reader import StreamReader
 from s3k_dist.weights import ModelManifest, WeightsRegistry
@@ -68,6 +68,7 @@ class KeypointLearner:
         registry: where versions go.
         seed: decides initial weights, batches and augmentation.
         new_labels: asked before every step what people have labelled meanwhile; None for nothing.
+        device: that it trains and judges on.
     """
 
     def __init__(
@@ -81,15 +82,17 @@ class KeypointLearner:
         *,
         seed: int,
         new_labels: Callable[[], NewLabels | None] = lambda: None,
+        device: torch.device | str = "cpu",
     ) -> None:
+        self._device = torch.device(device)
         self._new_labels = new_labels
         self._network = network
         self._config = config
         self._held_out = held_out
         self._reader = reader
         self._registry = registry
-        self._trainer = KeypointTrainer(network, config.trainer, labelled, seed=seed)
-        self._pool = UnlabelledPool(config.pool_frames, seed)
+        self._trainer = KeypointTrainer(network, config.trainer, labelled.to(self._device), seed=seed)
+        self._pool = UnlabelledPool(config.pool_frames, seed, self._device)
         self._overseer = Overseer(registry, config.promotion, self._compare)
         self._taken = 0
         self._rejected = 0
@@ -123,7 +126,7 @@ class KeypointLearner:
             return
         self._news.extend(new.news)
         if new.training is not None:
-            self._trainer.relabel(new.training)
+            self._trainer.relabel(new.training.to(self._device))
         if new.held_out is not None:
             self._held_out = new.held_out
             self._held_out_of.clear()  # two versions are compared on the same frames
@@ -158,7 +161,7 @@ class KeypointLearner:
         metrics = self.measure()
         weights = self._weights()
         # On the frames that noise_px is from: the model was not trained on them.
-        calibration = calibrate(KeypointDetector(self._network, weights, noise_px=metrics.noise_px), self._held_out)
+        calibration = calibrate(self._detector(weights, metrics.noise_px), self._held_out)
         measured = _measured(metrics) | calibration
         version = self._registry.publish(
             weights, ModelManifest(kind=MODEL_KIND, config=self._network.model_dump(mode="json"), metrics=measured)
@@ -168,7 +171,7 @@ class KeypointLearner:
 
     def measure(self) -> KeypointMetrics:
         """Judge the teacher on the held-out frames."""
-        self._metrics = evaluate(KeypointDetector(self._network, self._weights()), self._held_out)
+        self._metrics = evaluate(self._detector(self._weights()), self._held_out)
         return self._metrics
 
     def status(self) -> LearnerStatus:
@@ -277,13 +280,13 @@ class KeypointLearner:
         runs = fresh_runs(self._reader, promotion.fresh_runs, self._network.image_size_px)
         if not runs:
             return []
-        first, second = (label_free(KeypointDetector.load(self._registry, each), runs) for each in (version, other))
+        first, second = (label_free(self._published(each), runs) for each in (version, other))
         return objections(first, second, promotion.fresh)
 
     def _metrics_of(self, version: int) -> KeypointMetrics:
         """On the held-out frames; measured anew where it is not remembered, as after a restart."""
         if version not in self._held_out_of:
-            self._held_out_of[version] = evaluate(KeypointDetector.load(self._registry, version), self._held_out)
+            self._held_out_of[version] = evaluate(self._published(version), self._held_out)
         # Of weeks of versions, the last few are asked for again.
         self._held_out_of = {version: self._held_out_of.pop(version)} | self._held_out_of
         self._held_out_of = dict(list(self._held_out_of.items())[:REMEMBERED_VERSIONS])
@@ -315,8 +318,14 @@ class KeypointLearner:
         if current is not None:
             self._trainer.restart_from(self._registry.load(current)[0])
 
+    def _detector(self, weights: dict[str, torch.Tensor], noise_px: float = DEFAULT_NOISE_PX) -> KeypointDetector:
+        return KeypointDetector(self._network, weights, noise_px=noise_px, device=self._device)
+
+    def _published(self, version: int) -> KeypointDetector:
+        return KeypointDetector.load(self._registry, version, self._device)
+
     def _weights(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.clone() for name, tensor in self._trainer.teacher.state_dict().items()}
+        return {name: tensor.cpu().clone() for name, tensor in self._trainer.teacher.state_dict().items()}
 
 
 def _measured(metrics: KeypointMetrics) -> dict[str, float]:

@@ -90,7 +90,7 @@ class StreamWriter:
     Args:
         place: of the stream: a folder, a URL or a store.
         cell_id: the cell whose frames these are; also the name of its folder.
-        shard_frames, encoding, shard_bytes, flush_after_s, spool, spool_bytes: see `WriterSettings`.
+        shard_frames: for this and what follows see `WriterSettings`.
 
     Raises:
         ConfigError: the store is not a folder, and there is no spool.

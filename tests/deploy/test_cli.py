@@ -54,7 +54,7 @@ def refusal(arguments: Sequence[str | Path], capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--preset", "desktop"], "unknown preset 'desktop'; there are cluster, laptop, smoke"),
+        (["--preset", "desktop"], "unknown preset 'desktop'; there are cluster, cluster-local, laptop, smoke"),
         (["--preset", "smoke", "--set", "polcy.batch=3"], "unknown key 'polcy'; available there: preset, seed"),
         (["--preset", "smoke", "--set", "policy.batch=many"], "policy.batch: Input should be a valid integer"),
         (["--preset", "smoke", "--set", "policy.batch"], "--set takes key=value"),

@@ -120,7 +120,7 @@ def address(toys: Toys) -> Iterator[str]:
     thread.join(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop stays in this thread for as long as it lasts
 def browser() -> Iterator[Any]:
     """A headless Chromium of this machine."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -109,7 +109,8 @@ def test_a_shift_is_measured_whatever_the_light(across: float, down: float, ligh
     table = Table()
     before, after = table.frame(0), table.frame(1, at=(48.0 + across, 46.0 + down), light=light)
     found = Patch(before.views[view].image, np.array([50.0, 47.0]), StillnessConfig()).find(after.views[view].image)
-    assert found.shift_px == pytest.approx(np.hypot(across, down), abs=0.5)
+    # Half way between two pixels the fitted peak leans to one of them, on both axes.
+    assert found.shift_px == pytest.approx(np.hypot(across, down), abs=0.7)
 
 
 def test_what_has_no_texture_vouches_for_nothing() -> None:
