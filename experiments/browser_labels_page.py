@@ -60,8 +60,9 @@ def page(preset: str, found: Mapping[str, Any], picture: str) -> str:
         f"{_frames(count)}, and {labelling['defining_s']:.0f} s before that to name the keypoints: "
         f"{'under' if seconds < GOAL_S else 'over'} five minutes. That is no measurement of people but the "
         f"keystroke-level model (Card, Moran, Newell, 1980) of what the script did: {each}, with thinking before every "
-        f"click and once a frame; and the {labelling['waited_s']:.0f} s in which the page was waited for. Where "
-        "another keypoint's mark is near, the script zooms in first. What it meant and what was stored differ by "
+        f"click and once a frame; and the {labelling['waited_s']:.0f} s in which the page was waited for, on this "
+        "machine, with its other work. Storing counts only where it takes longer than that thinking. Where another "
+        "keypoint's mark is near, the script zooms in first. What it meant and what was stored differ by "
         f"{labelling['stored_off_px']:.2f} px at most.",
     ]
     return "\n\n".join(parts) + "\n"

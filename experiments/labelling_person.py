@@ -83,7 +83,7 @@ class Person:
     Attributes:
         acts: how often each of `OPERATORS_S` was needed.
         clicks: on images.
-        waited_s: for the page.
+        waited_s: for the page, without what it stored while the person thought of the next act.
         meant: pixel of each click of each frame, by camera and keypoint.
     """
 
@@ -133,7 +133,8 @@ class Person:
             pixels: of each view, where it is.
         """
         names = self._page.eval_on_selector_all("[data-keypoint]", "all => all.map(e => e.dataset.keypoint)")
-        self._key(str(names.index(name) + 1))
+        if self._page.inner_text("#current") != name:
+            self._key(str(names.index(name) + 1))
         for camera, pixel in pixels.items():
             self._click(camera, name, np.asarray(pixel, dtype=float))
 
@@ -151,6 +152,7 @@ class Person:
 
     def picture(self, path: Path) -> None:
         """Of the page as it is."""
+        waited_s = self.waited_s  # nobody but the script wants a picture
         # Thumbnails out of sight are not fetched.
         self._until(
             "[...document.querySelectorAll('.strip img')]"
@@ -158,6 +160,7 @@ class Person:
             ".every(each => each.complete && each.naturalWidth)"
         )
         self._page.screenshot(path=path)
+        self.waited_s = waited_s
 
     def _click(self, camera: str, name: str, truth: np.ndarray) -> None:
         marks = self.meant.setdefault(self.frame, {}).setdefault(camera, {})
@@ -213,7 +216,8 @@ class Person:
     def _stored(self) -> None:
         begun = time.monotonic()
         self._page.wait_for_selector("#saved[data-state=saved]")
-        self.waited_s += time.monotonic() - begun
+        # Storing does not hold anybody up who thinks of the next click meanwhile.
+        self.waited_s += max(0.0, time.monotonic() - begun - OPERATORS_S["think"])
 
     def _until(self, expression: str, arg: Any = None) -> None:
         """Wait until a JavaScript expression, or a function of ``arg``, holds.
