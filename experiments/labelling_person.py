@@ -50,25 +50,24 @@ def label_page(data: Path, audit: Path) -> Iterator["Page"]:
     """
     chromium = require_browser()
     command = [sys.executable, "-m", "deploy.cli", "web", "--data", str(data), "--audit", str(audit)]
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--address", "127.0.0.1:0"],
         stdout=subprocess.PIPE,
         # Labels carry who gave them.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LOGNAME": "scripted-person"},
-    )
-    try:
-        address = _address(server)
-        with _opened(chromium) as page:
-            page.goto(address)
-            page.wait_for_selector("main[data-ready=yes]")
-            yield page
-    finally:
-        server.terminate()
+    ) as server:
         try:
-            server.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(PATIENCE_S)
+            address = _address(server)
+            with _opened(chromium) as page:
+                page.goto(address)
+                page.wait_for_selector("main[data-ready=yes]")
+                yield page
+        finally:
+            server.terminate()
+            try:
+                server.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 class Person:

@@ -22,6 +22,7 @@ def test_what_a_scripted_person_clicks_is_trained_on_beside_the_truth_and_nothin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("deploy.commands.parts.stop_on_signals", lambda kept: None)  # this process is that of all tests
     assert browser_labels.main(["--preset", "smoke", "--out", "runs"]) == 0
     root = tmp_path / "runs" / "smoke"
     (clicked,), (perfect,) = (load_labels(root / way / "labels.json").labels for way in ("clicked", "perfect"))
