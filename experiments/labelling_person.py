@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from s3k_dist.errors import PreflightError, ServiceError
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PATIENCE_S = 60.0
-VIEWPORT = {"width": 1440, "height": 900}
+WIDTH, HEIGHT = 1440, 900  # of the window
 # Seconds, of the keystroke-level model: an average typist's key, pointing with a mouse, its button down and up, and
 # thinking before an act that is no routine.
 OPERATORS_S = {"key": 0.28, "point": 1.1, "press": 0.2, "think": 1.35}
@@ -124,7 +125,7 @@ class Person:
         self.acts["think"] += 1
         self._until("[...document.querySelectorAll('.view canvas')].every(each => each.dataset.drawn === 'yes')")
 
-    def mark(self, name: str, pixels: Mapping[str, Sequence[float]]) -> None:
+    def mark(self, name: str, pixels: Mapping[str, ArrayLike]) -> None:
         """Click a keypoint in some views.
 
         Args:
@@ -252,7 +253,9 @@ def _opened(chromium: str) -> Iterator["Page"]:
     with sync_playwright() as driver:
         alone = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = driver.chromium.launch(executable_path=chromium, args=alone)
-        context = browser.new_context(viewport=VIEWPORT, color_scheme="light", locale="en-GB", timezone_id="UTC")
+        context = browser.new_context(
+            viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", locale="en-GB", timezone_id="UTC"
+        )
         context.set_default_timeout(1e3 * PATIENCE_S)
         try:
             yield context.new_page()
