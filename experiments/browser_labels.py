@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,6 @@ def label(setting: Setting, root: Path, seed: int, picture: Path) -> None:
         "defining_s": round(defined_s, 1),
         "labelling_s": round(person.seconds - defined_s, 1),
         "stored_off_px": round(float(np.max(off_px)), 3),
-        "label_off_mm": _label_errors_mm(folder, [stored[frame] for frame in labelled]),
     }
     write_atomic(root / "labelling.json", json.dumps(found, indent=1).encode())
     print(f"labelled {len(labelled)} frames with {person.clicks} clicks", flush=True)
@@ -238,7 +238,7 @@ def publish(preset: str, setting: Setting, root: Path, seed: int, picture: Path)
     metrics = {way: asdict(judge(setting, root, way)) for way in WAYS}
     frames = len(DatasetFolder(root / "clicked").open_stream())
     found = {"setting": asdict(setting), "seed": seed, "stream_frames": frames, "machine": machine()}
-    found |= {"labelling": labelling, "metrics": metrics}
+    found |= {"labelling": labelling, "metrics": metrics, "label_off_mm": _label_errors_mm(RunFolder(root / "clicked"))}
     results = PAGE.with_suffix("") / f"{preset}.json"
     path = page_of(PAGE, preset)
     make_folder(results.parent)
@@ -257,12 +257,14 @@ def _true_label(frame: str, truth: Mapping[str, np.ndarray]) -> Label:
     return Label.model_validate({"frame": frame, "split": "train", "points_m": points})
 
 
-def _label_errors_mm(folder: RunFolder, labels: Sequence[Label]) -> dict[str, float]:
-    """How far the points that follow from the clicks are from the truth."""
-    truth = true_keypoints(folder)
+def _label_errors_mm(folder: RunFolder) -> dict[str, Any]:
+    """How far the points that follow from the clicks are from the truth; and each keypoint's, in the mean of frames."""
+    truth, labels = true_keypoints(folder), load_labels(folder.labels).finished("train")
     points = labelled_frames(DatasetFolder(folder.root).open_stream(), labels, KEYPOINTS).points_m.numpy()
-    off = 1e3 * np.linalg.norm(points - np.stack([truth[label.frame] for label in labels]), axis=-1)
-    return {"median": round(float(np.median(off)), 2), "largest": round(float(off.max()), 2)}
+    vectors = 1e3 * (points - np.stack([truth[label.frame] for label in labels]))
+    off, shared = np.linalg.norm(vectors, axis=-1), np.linalg.norm(vectors.mean(axis=0), axis=-1)
+    of_mean = {name: round(float(each), 2) for name, each in zip(KEYPOINTS, shared, strict=True)}
+    return {"median": round(float(np.median(off)), 2), "largest": round(float(off.max()), 2), "of_mean": of_mean}
 
 
 def _parser() -> argparse.ArgumentParser:

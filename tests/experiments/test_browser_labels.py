@@ -32,7 +32,8 @@ def test_what_a_scripted_person_clicks_is_trained_on_beside_the_truth_and_nothin
     found = json.loads((tmp_path / "docs/experiments/browser_labels/smoke.json").read_text())
     assert found["labelling"]["clicks"] == found["labelling"]["acts"]["press"] - 3 == 3 * VIEWS
     assert found["labelling"]["stored_off_px"] < 0.5
-    assert 0 < found["labelling"]["label_off_mm"]["median"] < 50
+    assert 0 < found["label_off_mm"]["median"] < 50
+    assert found["label_off_mm"]["of_mean"].keys() == perfect.points_m.keys()
     text = (tmp_path / "docs/experiments/browser_labels_smoke.md").read_text()
     assert "labels the first 1 frame of the queue" in text
     assert (tmp_path / "docs/images/browser_labels_smoke.png").stat().st_size > 20_000
@@ -57,11 +58,21 @@ def figures(clicked_mm: float, seconds: float) -> dict[str, Any]:
             "defining_s": 15.0,
             "labelling_s": seconds,
             "stored_off_px": 0.02,
-            "label_off_mm": {"median": 3.1, "largest": 8.4},
         },
+        "label_off_mm": {"median": 3.1, "largest": 8.4, "of_mean": {"socket": 1.0}},
         "metrics": {
-            "clicked": {"frames": 100, "median_mm": clicked_mm, **dict.fromkeys(names, 1.2)},
-            "perfect": {"frames": 100, "median_mm": 2.0, **dict.fromkeys(names, 1.0)},
+            "clicked": {
+                "frames": 100,
+                "median_mm": clicked_mm,
+                "per_keypoint_median_mm": {"socket": 2.4},
+                **dict.fromkeys(names, 1.2),
+            },
+            "perfect": {
+                "frames": 100,
+                "median_mm": 2.0,
+                "per_keypoint_median_mm": {"socket": 1.9},
+                **dict.fromkeys(names, 1.0),
+            },
         },
     }
 
@@ -73,9 +84,13 @@ def test_the_page_says_whether_the_goals_are_reached() -> None:
     assert "is reached: 1.25 for the median, 1.20 for the RMS" in text
     assert "4.7 minutes for the 10 frames" in text
     assert "under five minutes" in text
+    assert "| socket | 1.00 | 2.40 | 1.90 |" in text
+    assert "misses" not in text
     text = page("cpu", figures(3.2, 310.0), "one.png")
     assert "is missed: 1.60 for the median" in text
     assert "over five minutes" in text
+    # 3.2 mm are 2 mm and what clicks add, in squares; 1.5 times 2 mm leaves room for 5 mm^2 of their 6.24.
+    assert "it takes about 12 frames, or clicks of 1.3 px" in text
 
 
 def test_without_a_browser_nothing_is_begun(
