@@ -84,9 +84,10 @@ def _needed(count: int, metrics: Mapping[str, Any]) -> str:
     clicked, perfect = (metrics[way]["median_mm"] for way in WAYS)
     share = (clicked**2 - perfect**2) / ((GOAL**2 - 1) * perfect**2)
     return (
-        f"The median misses the goal because the detector is better than the clicks: it takes over the mean of {count} "
-        f"labels. If what they add falls with the root of their number, it takes about {count * share:.0f} frames, or "
-        f"clicks of {CLICK_ERROR_PX / share**0.5:.1f} px, to come within {GOAL} times."
+        "The median misses the goal because the detector is better than the clicks. The two models differ in nothing "
+        f"but their labels: some of the difference is the mean of {count} labels, the rest their scatter, which so few "
+        "do not average out. If what they add falls with the root of their number, it takes about "
+        f"{count * share:.0f} frames, or clicks of {CLICK_ERROR_PX / share**0.5:.1f} px, to come within {GOAL} times."
     )
 
 
