@@ -13,7 +13,7 @@ run: ready ## learn to see and insert a plug on this machine; ARGS="--set a.b=c"
 	@.venv/bin/s3k run --preset laptop $(ARGS)
 
 test: ready ## all tests but those of `faults`; ARGS="-k stream" is passed on to pytest
-	@$(python) -m pytest -n auto --dist loadfile -m "not faults" $(ARGS)
+	@$(python) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not faults" $(ARGS)
 
 faults: ready ## a real run whose parts are killed, stopped and damaged in turn; some minutes
 	@$(python) -m pytest -m faults $(ARGS)

@@ -11,6 +11,7 @@ from s3k_dist.errors import ConfigError
 
 if TYPE_CHECKING:
     from deploy.commands.options import Commands
+    from deploy.config import RunConfig
 
 STEPS = 3000  # some five minutes on two cores, at 128 px
 
@@ -85,9 +86,10 @@ def _train_keypoints(options: argparse.Namespace) -> int:
     for name in ("out", "recipe", "steps", "seed", "workers"):
         if getattr(options, name) is not None:
             raise ConfigError(f"--{name} goes with --data; a run has settings: --set keypoints.steps=2000, or seed=3")
+    config = _config(options)
     from deploy.stages.see import learn_to_see
 
-    return _stage(options, "learn to see", learn_to_see, f"s3k train policy --run {options.run}")
+    return _stage(options, config, "learn to see", learn_to_see, f"s3k train policy --run {options.run}")
 
 
 def _train_vae(options: argparse.Namespace) -> int:
@@ -103,15 +105,17 @@ def _train_vae(options: argparse.Namespace) -> int:
 
 
 def _train_policy(options: argparse.Namespace) -> int:
+    config = _config(options)
     from deploy.stages.act import learn_to_act
 
-    return _stage(options, "learn to act", learn_to_act, f"s3k evaluate policy --run {options.run}")
+    return _stage(options, config, "learn to act", learn_to_act, f"s3k evaluate policy --run {options.run}")
 
 
 def _evaluate_policy(options: argparse.Namespace) -> int:
+    config = _config(options)
     from deploy.stages.evaluate import evaluate_policy
 
-    return _stage(options, "evaluate", evaluate_policy, "")
+    return _stage(options, config, "evaluate", evaluate_policy, "")
 
 
 def _evaluate_keypoints(options: argparse.Namespace) -> int:
@@ -129,11 +133,18 @@ def _evaluate_keypoints(options: argparse.Namespace) -> int:
     )
 
 
-def _stage(options: argparse.Namespace, phase: str, stage: Callable[..., None], following: str) -> int:
+def _config(options: argparse.Namespace) -> "RunConfig":
+    """Of the run. Stages are imported after this, with ray and torch: a wrong folder or setting is told at once."""
     from deploy.config import read_config
+
+    return read_config(options.run, options.set)
+
+
+def _stage(
+    options: argparse.Namespace, config: "RunConfig", phase: str, stage: Callable[..., None], following: str
+) -> int:
     from deploy.doctor import preflight
 
-    config = read_config(options.run, options.set)
     preflight(options.run)
     stop_on_signals(f"what was learned is kept, the same command, or s3k run --resume {options.run}, goes on")
     from deploy.session import open_session

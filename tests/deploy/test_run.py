@@ -127,12 +127,12 @@ def test_stage_by_stage_on_one_folder_with_the_same_data_for_the_same_seed(finis
     assert (tmp_path / "again" / "labels.json").read_bytes() == (root / "labels.json").read_bytes()
     names = sorted(path.name for path in (root / "recordings").iterdir())
     assert sorted(path.name for path in (tmp_path / "again" / "recordings").iterdir()) == names
-    run = ("--run", str(tmp_path / "again"))
+    run, shorter = ("--run", str(tmp_path / "again")), ("--set", "evaluation.cloned_episodes=1")
     assert "s3k train policy" in finish("train", "keypoints", *run)
-    assert "s3k evaluate policy" in finish("train", "policy", *run, "--set", "policy.env_steps=60")
-    finish("evaluate", "policy", *run)
+    assert "s3k evaluate policy" in finish("train", "policy", *run, "--set", "policy.env_steps=60", *shorter)
+    finish("evaluate", "policy", *run, "--set", "evaluation.episodes=2")
     stages = [json.loads(line)["stage"] for line in (tmp_path / "again" / "episodes.jsonl").read_text().splitlines()]
-    assert stages.count("evaluate") == 4
+    assert stages.count("evaluate") == 2
 
 
 def cell_processes(since: set[int]) -> set[int]:

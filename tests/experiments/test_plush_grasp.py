@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from actors.sim.plush_cell import PlushCell
-from experiments.plush_data import HELD_OUT, ROOM, TRAIN, record
+from experiments import plush_data
+from experiments.plush_data import ROOM, record
 from experiments.plush_grasp import Trial, known, page, trial
 from s3k_dist.datasets.folder import DatasetFolder
 
 FRAMES, UNLABELLED = 2, 2
+TRAIN, HELD_OUT = 2, 1
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,9 @@ def cell() -> Iterator[PlushCell]:
     cell.stop()
 
 
-def test_one_click_an_arrangement_is_handed_on_to_its_frames(tmp_path: Path) -> None:
+def test_one_click_an_arrangement_is_handed_on_to_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plush_data, "TRAIN", TRAIN)
+    monkeypatch.setattr(plush_data, "HELD_OUT", HELD_OUT)
     folder = DatasetFolder(tmp_path / "data")
     record(folder, 64, FRAMES, UNLABELLED)
     reader, file = folder.open_stream(), folder.read_labels()

@@ -87,7 +87,11 @@ class LabelQueue:
 
 
 def evenly(names: list[str], at_most: int) -> list[str]:
-    """So many of them, evenly over all."""
+    """So many of them, evenly over all; and so are the first few, for whoever does not label them all."""
     if len(names) <= at_most:
         return names
-    return [names[i] for i in np.linspace(0, len(names) - 1, at_most).round().astype(int)]
+    places = np.linspace(0, len(names) - 1, at_most).round().astype(int)
+    bits = (at_most - 1).bit_length()
+    # Van der Corput's order: the bits of a rank read backwards put each next one into the widest gap.
+    order = sorted(range(at_most), key=lambda rank: int(f"{rank:0{bits}b}"[::-1], 2))
+    return [names[places[rank]] for rank in order]

@@ -45,7 +45,10 @@ def test_without_a_model_it_is_evenly_over_the_stream_and_stays(toys: Toys) -> N
     known = [f"cell0/{i:08d}" for i in range(1000)]
     first = queue.frames(known, set())
     assert len(first) == 40
-    assert (first[0], first[-1]) == (known[0], known[-1])
+    assert {known[0], known[-1]} <= set(first)
+    # Whoever labels ten of them has labelled evenly over the stream, too.
+    assert np.diff(sorted(known.index(frame) for frame in first[:10])).max() < 110
+    assert known.index(max(first[:10])) > 900
     assert queue.frames([*known, "cell0/00001000"], set(first[:39])) == first  # while somebody works through it
     assert not set(queue.frames(known, set(first))) & set(first)
     assert evenly(["a", "b"], 5) == ["a", "b"]
