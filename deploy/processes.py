@@ -27,6 +27,7 @@ from learners.ddpg.policy import PolicyWeights
 from learners.keypoint.learner import LearnerStatus
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.access.reach import is_local, read_credentials
+from s3k_dist.allocator import keep_large_blocks
 from s3k_dist.episodes import EpisodeChunk
 from s3k_dist.features.latency import LatencySummary
 from s3k_dist.frames import MultiViewFrame
@@ -343,6 +344,8 @@ def _whereabouts() -> tuple[str, int]:
 
 def _settle(role: str, threads: int | None = None) -> None:
     os.nice(NICENESS[role])
+    if role in ("service", "keypoints"):
+        keep_large_blocks()
     if threads is not None:
         _use_threads(threads)
 

@@ -8,6 +8,7 @@ from deploy.device import compute_device
 from deploy.run_folder import RunFolder
 from s3k_dist.access.audit import AuditLog
 from s3k_dist.access.reach import read_credentials
+from s3k_dist.allocator import keep_large_blocks
 from s3k_dist.embeddings.encoder import encoder_source
 from s3k_dist.errors import StorageError
 from s3k_dist.features.detector import Trials
@@ -38,6 +39,7 @@ def serve(
         ServiceError: the port is in use.
         AccessError: an address beyond this machine, and no credentials.
     """
+    keep_large_blocks()
     folder = RunFolder(root.absolute())
     folder.require_model()
     registry = WeightsRegistry(folder.models)

@@ -22,6 +22,7 @@ from learners.keypoint.data import labelled_frames
 from learners.keypoint.evaluation import KeypointMetrics, evaluate
 from learners.keypoint.recipes import RECIPES, sigma_of
 from learners.keypoint.trainer import KeypointTrainer, StepReport
+from s3k_dist.allocator import keep_large_blocks
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.errors import ConfigError, FrameError, StorageError
 from s3k_dist.file_lock import file_lock
@@ -153,6 +154,7 @@ def train(training: Training, out: Path) -> int:
     """
     data = training_set(training)
     make_folder(out)
+    keep_large_blocks()
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
     device = compute_device()
     trainer = KeypointTrainer(data.network, training.config(), data.labelled.to(device), seed=training.seed)

@@ -18,6 +18,7 @@ from learners.vae.config import VaeConfig
 from learners.vae.evaluation import VaeMetrics, evaluate, posterior_means
 from learners.vae.publication import publish_vae
 from learners.vae.trainer import VaeTrainer
+from s3k_dist.allocator import keep_large_blocks
 from s3k_dist.datasets.folder import DatasetFolder
 from s3k_dist.errors import ConfigError, FrameError, StorageError
 from s3k_dist.file_lock import file_lock
@@ -86,6 +87,7 @@ def fit(
     """
     _require_usable(reader)
     make_folder(out)
+    keep_large_blocks()
     torch.set_flush_denormal(True)  # optimiser states go denormal, and are slow then
     device = compute_device()
     with file_lock(out / LOCK_NAME, LOCK_TIMEOUT_S):

@@ -4,6 +4,7 @@ import torch
 
 from actors.insertion import KEYPOINTS
 from actors.sim.cell import CableCell, CableCellSpec
+from s3k_dist.allocator import keep_large_blocks
 from s3k_dist.frames import MultiViewFrame
 from s3k_dist.keypoints.detector import KeypointDetector
 from s3k_dist.keypoints.network import KeypointNetwork, NetworkConfig
@@ -14,6 +15,7 @@ MAX_BATCH = 16
 
 def detector(image_px: int) -> KeypointDetector:
     """A detector of random weights, the same everywhere: what it sees does not matter here."""
+    keep_large_blocks()  # for all of them: a floor is the fastest that it can be
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     config = NetworkConfig(keypoint_names=KEYPOINTS, image_size_px=image_px)
