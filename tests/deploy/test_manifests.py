@@ -40,7 +40,7 @@ MISTAKES = {
         "s3k_q_mean",
     ),
     "an alarm that is no PromQL": ("prometheus/alerts.yml", "s3k_part_up == 0", "s3k_part_up == ", "s3k_part_up"),
-    "a cluster file": ("ray/cluster.yaml", "max_workers: 2", "max_workers: two", "two"),
+    "a cluster file": ("ray/cluster.yaml", "idle_timeout_minutes", "idle_timeout", "idle_timeout"),
     "a unit": ("systemd/s3k-robot.service", "s3k robot serve", "s3k robot server", "server"),
 }
 
