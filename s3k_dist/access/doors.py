@@ -25,7 +25,7 @@ GUARDED_OPTIONS = (
 
 def refused_handshake(details: str) -> str:
     """What to add to a message where a connection failed over certificates; empty where it did not."""
-    marks = ("handshake", "ssl", "tls", "certificate", "peer")
+    marks = ("handshake", "ssl", "tls", "certificate", "peer name")
     if not any(mark in details.lower() for mark in marks):
         return ""
     return f"; it may want credentials, or other ones than these: {details[:300]}"
