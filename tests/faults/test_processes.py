@@ -19,6 +19,7 @@ from experiments.soak.damage import (
     fill_disk,
     free_disk,
 )
+from experiments.soak.nodes import node_of
 from experiments.soak.run import Parts, done, gone
 from s3k_dist.labels.store import load_labels
 from tests.faults.conftest import PATIENCE_S, Tried
