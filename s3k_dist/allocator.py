@@ -1,7 +1,7 @@
 """Large blocks of memory stay with the process, where glibc would give them back after every use.
 
 A forward pass over sixteen frames allocates and frees tens of megabytes; returned to the kernel, each page of them has
-to be faulted in again, which takes a third of the pass.
+to be faulted in again by the next one.
 """
 
 import ctypes

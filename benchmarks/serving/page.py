@@ -58,7 +58,7 @@ def _engines(values: dict[str, Any]) -> str:
     best = _fastest(values)
     choice = (
         "The service runs PyTorch as it is: nothing is faster by more than a tenth, so there is no reason for "
-        "another engine. Half precision needs a processor that has it: this one emulates it."
+        "another engine."
         if best == first
         else f"{best} is the fastest here."
     )
